@@ -1,0 +1,138 @@
+//! The kernels for AVX2 with FMA: a panel is one or two registers of eight queries wide, or is a single query.
+
+use std::arch::x86_64::{
+    __m256, _CMP_EQ_OQ, _CMP_NLT_UQ, _MM_HINT_T1, _mm_loadu_ps, _mm_prefetch, _mm256_broadcast_ss,
+    _mm256_castpd_ps, _mm256_castps_pd, _mm256_cmp_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_movemask_ps,
+    _mm256_or_ps, _mm256_set_m128, _mm256_set1_ps, _mm256_setr_ps, _mm256_setzero_ps, _mm256_storeu_ps,
+    _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd, _mm256_unpacklo_ps,
+};
+
+use super::{Block, Scores};
+
+const LANES: usize = 8;
+
+/// Scores `ROWS` documents for `VECTORS` × 8 queries.
+///
+/// # Safety
+/// The processor must have AVX2 and FMA. `block.panel` must hold `dim` × `VECTORS` × 8 numbers, `block.rows`
+/// `ROWS` × `dim`, `block.floors` `VECTORS` × 8.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn block<const VECTORS: usize, const ROWS: usize>(block: Block<'_>, scores: &mut Scores) {
+    let width = VECTORS * LANES;
+    let mut sums = [[_mm256_setzero_ps(); VECTORS]; ROWS];
+    let mut panel = block.panel.as_ptr();
+    let rows: [*const f32; ROWS] = std::array::from_fn(|row| block.rows[row * block.dim..].as_ptr());
+    for position in 0..block.dim {
+        if position % 16 == 0 {
+            prefetch_next(rows, position, block.dim);
+        }
+        // SAFETY: `position` is below `dim`, so the panel holds `width` numbers here and each row one.
+        unsafe {
+            let queries: [_; VECTORS] =
+                std::array::from_fn(|vector| _mm256_loadu_ps(panel.add(vector * LANES)));
+            for (sums, row) in sums.iter_mut().zip(rows) {
+                let number = _mm256_broadcast_ss(&*row.add(position));
+                for (sum, queries) in sums.iter_mut().zip(queries) {
+                    *sum = _mm256_fmadd_ps(queries, number, *sum);
+                }
+            }
+            panel = panel.add(width);
+        }
+    }
+    for (row, sums) in sums.iter().enumerate() {
+        let mut bits = 0;
+        for (vector, &sum) in sums.iter().enumerate() {
+            // SAFETY: floors hold `width` numbers and `values` has room for `MOST_ROWS` rows of the widest panel.
+            unsafe {
+                _mm256_storeu_ps(scores.values[row * width + vector * LANES..].as_mut_ptr(), sum);
+                let floors = _mm256_loadu_ps(block.floors.as_ptr().add(vector * LANES));
+                bits |= candidates(sum, floors) << (vector * LANES);
+            }
+        }
+        scores.candidates[row] = bits;
+    }
+}
+
+/// Scores `GROUPS` × 8 documents for one query: eight documents share a register, for which four positions of each at a
+/// time are transposed. Every document's sum waits for the one before, so that several groups are needed at once.
+///
+/// # Safety
+/// The processor must have AVX2 and FMA. `block.panel` must hold `dim` numbers, `block.rows` `GROUPS` × 8 × `dim`,
+/// `block.floors` one.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn lone<const GROUPS: usize>(block: Block<'_>, scores: &mut Scores) {
+    let dim = block.dim;
+    let mut sums = [_mm256_setzero_ps(); GROUPS];
+    let groups: [&[f32]; GROUPS] =
+        std::array::from_fn(|group| &block.rows[group * LANES * dim..][..LANES * dim]);
+    let whole = dim / 4 * 4;
+    for position in (0..whole).step_by(4) {
+        if position % 16 == 0 {
+            for group in groups {
+                let rows: [_; LANES] = std::array::from_fn(|row| group[row * dim..].as_ptr());
+                prefetch_next(rows, position + (GROUPS - 1) * LANES * dim, dim);
+            }
+        }
+        let queries: [__m256; 4] = std::array::from_fn(|step| _mm256_set1_ps(block.panel[position + step]));
+        for (sum, group) in sums.iter_mut().zip(groups) {
+            // SAFETY: four positions from `position` on are within each of the group's eight rows.
+            let pairs: [__m256; 4] = std::array::from_fn(|row| unsafe {
+                let low = group.as_ptr().add(row * dim + position);
+                _mm256_set_m128(_mm_loadu_ps(low.add(4 * dim)), _mm_loadu_ps(low))
+            });
+            for (query, numbers) in queries.into_iter().zip(transpose(pairs)) {
+                *sum = _mm256_fmadd_ps(query, numbers, *sum);
+            }
+        }
+    }
+    for position in whole..dim {
+        let query = _mm256_set1_ps(block.panel[position]);
+        for (sum, group) in sums.iter_mut().zip(groups) {
+            let [a, b, c, d, e, f, g, h] = std::array::from_fn(|row| group[row * dim + position]);
+            *sum = _mm256_fmadd_ps(query, _mm256_setr_ps(a, b, c, d, e, f, g, h), *sum);
+        }
+    }
+    let floor = _mm256_set1_ps(block.floors[0]);
+    for (group, &sum) in sums.iter().enumerate() {
+        let values = &mut scores.values[group * LANES..][..LANES];
+        // SAFETY: the slice holds eight numbers.
+        unsafe { _mm256_storeu_ps(values.as_mut_ptr(), sum) };
+        let bits = candidates(sum, floor);
+        for row in 0..LANES {
+            scores.candidates[group * LANES + row] = (bits >> row) & 1;
+        }
+    }
+}
+
+/// Four rows of four numbers in each half become four columns: `rows[i]` holds positions 0 to 3 of documents `i` and
+/// `i + 4`, the result's `j` position `j` of documents 0 to 7.
+#[target_feature(enable = "avx2,fma")]
+fn transpose([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
+    let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+    let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+    let [ab_low, ab_high, cd_low, cd_high] =
+        [ab_low, ab_high, cd_low, cd_high].map(|pair| _mm256_castps_pd(pair));
+    [
+        _mm256_castpd_ps(_mm256_unpacklo_pd(ab_low, cd_low)),
+        _mm256_castpd_ps(_mm256_unpackhi_pd(ab_low, cd_low)),
+        _mm256_castpd_ps(_mm256_unpacklo_pd(ab_high, cd_high)),
+        _mm256_castpd_ps(_mm256_unpackhi_pd(ab_high, cd_high)),
+    ]
+}
+
+/// Asks for the same position of the rows that follow these, which a search reads next.
+#[target_feature(enable = "avx2,fma")]
+fn prefetch_next<const ROWS: usize>(rows: [*const f32; ROWS], position: usize, dim: usize) {
+    for row in rows {
+        _mm_prefetch::<_MM_HINT_T1>(row.wrapping_add(position + ROWS * dim).cast());
+    }
+}
+
+/// A bit for every score that is not below its floor, or is not finite.
+#[target_feature(enable = "avx2,fma")]
+fn candidates(scores: __m256, floors: __m256) -> u32 {
+    // "Not less than" is true for NaN, too.
+    let not_below = _mm256_cmp_ps::<_CMP_NLT_UQ>(scores, floors);
+    let lowest = _mm256_cmp_ps::<_CMP_EQ_OQ>(scores, _mm256_set1_ps(f32::NEG_INFINITY));
+    _mm256_movemask_ps(_mm256_or_ps(not_below, lowest)) as u32
+}

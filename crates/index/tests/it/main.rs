@@ -1,0 +1,5 @@
+//! The crate's promises, tested through its public interface.
+
+mod files;
+mod folder;
+mod search;

@@ -1,0 +1,239 @@
+//! Runs: what a system returned for each query, in TREC's format `query Q0 document rank score tag`.
+//!
+//! Hits always stand in the order of [`crate::order`]; the rank column of a file is written for other programs and
+//! ignored when read, as the standard program ignores it.
+
+use std::{collections::HashMap, fmt, path::Path};
+
+use crate::{
+    Error,
+    atomic_file::write_atomically,
+    lines::{Fault, Lines},
+    order::{Score, total_order},
+    qrels::is_trec_field,
+};
+
+/// A document and its score.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit {
+    /// The document's id.
+    pub document: Box<str>,
+    /// Its score.
+    pub score: Score,
+}
+
+impl Hit {
+    /// A hit with an `f32` or `f64` score.
+    pub fn new(document: impl Into<Box<str>>, score: impl Into<Score>) -> Self {
+        Self { document: document.into(), score: score.into() }
+    }
+}
+
+/// The hits of one query, best first by [`total_order`], no document twice, no score that is not a number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ranking {
+    query: String,
+    hits: Vec<Hit>,
+}
+
+impl Ranking {
+    /// Ranks hits given in any order.
+    ///
+    /// # Errors
+    /// [`Error::NanScore`] and [`Error::RepeatedHit`].
+    pub fn new(query: impl Into<String>, mut hits: Vec<Hit>) -> Result<Self, Error> {
+        let query = query.into();
+        if let Some(hit) = hits.iter().find(|hit| hit.score.is_nan()) {
+            return Err(Error::NanScore { query, document: hit.document.to_string() });
+        }
+        let mut documents: Vec<&str> = hits.iter().map(|hit| &*hit.document).collect();
+        documents.sort_unstable();
+        if let Some(pair) = documents.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(Error::RepeatedHit { query, document: pair[0].to_owned() });
+        }
+        rank(&mut hits);
+        Ok(Self { query, hits })
+    }
+
+    /// The query's id.
+    pub fn query(&self) -> &str {
+        &self.query
+    }
+
+    /// The hits, best first.
+    pub fn hits(&self) -> &[Hit] {
+        &self.hits
+    }
+}
+
+/// The rankings of any number of queries, in the order in which they were added or first stood in the file.
+#[derive(Clone, Debug, Default)]
+pub struct Run {
+    rankings: Vec<Ranking>,
+    places: HashMap<String, usize>,
+}
+
+impl Run {
+    /// A run without rankings.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a ranking.
+    ///
+    /// # Errors
+    /// [`Error::RepeatedQuery`] when the run has one for that query.
+    pub fn push(&mut self, ranking: Ranking) -> Result<(), Error> {
+        if self.places.contains_key(ranking.query()) {
+            return Err(Error::RepeatedQuery { query: ranking.query });
+        }
+        self.places.insert(ranking.query.clone(), self.rankings.len());
+        self.rankings.push(ranking);
+        Ok(())
+    }
+
+    /// The rankings in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Ranking> {
+        self.rankings.iter()
+    }
+
+    /// The ranking of a query.
+    pub fn get(&self, query: &str) -> Option<&Ranking> {
+        self.places.get(query).map(|&place| &self.rankings[place])
+    }
+
+    /// The number of queries.
+    pub fn len(&self) -> usize {
+        self.rankings.len()
+    }
+
+    /// Whether there is no ranking.
+    pub fn is_empty(&self) -> bool {
+        self.rankings.is_empty()
+    }
+
+    /// Reads a run, plain or gzipped. Lines of a query may stand anywhere; fields after the tag, blank lines and
+    /// lines that begin with `#` are passed over.
+    ///
+    /// # Errors
+    /// The file cannot be read or is empty; a line has fewer than six fields, a score that is not a number, or a
+    /// document that the query had before (file and line are named).
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let mut lines = Lines::open(path)?;
+        let mut queries: Vec<(String, Vec<(Hit, u64)>)> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        loop {
+            let parsed = match lines.next_line()? {
+                None => break,
+                Some(line) if line.trim().is_empty() || line.starts_with('#') => continue,
+                Some(line) => parse(line).map(|(query, hit)| {
+                    let place = places.get(query).copied().unwrap_or_else(|| {
+                        places.insert(query.to_owned(), queries.len());
+                        queries.push((query.to_owned(), Vec::new()));
+                        queries.len() - 1
+                    });
+                    (place, hit)
+                }),
+            };
+            let (place, hit) = parsed.map_err(|fault| lines.malformed(fault))?;
+            queries[place].1.push((hit, lines.number()));
+        }
+        if queries.is_empty() {
+            return Err(Error::Empty {
+                path: path.to_owned(),
+                expected: "lines `query Q0 document rank score tag`",
+            });
+        }
+        let rankings = queries
+            .into_iter()
+            .map(|(query, mut hits)| {
+                refuse_repeats(path, &query, &mut hits)?;
+                let mut hits: Vec<Hit> = hits.into_iter().map(|(hit, _)| hit).collect();
+                rank(&mut hits);
+                Ok(Ranking { query, hits })
+            })
+            .collect::<Result<_, Error>>()?;
+        Ok(Self { rankings, places })
+    }
+
+    /// Writes the run under a tag, ranks from 1, lines in the total order. The file appears whole or not at all.
+    ///
+    /// Scores are printed with the fewest digits that read back to the same number, as `f32` where every score of the
+    /// query is one. So equal scores stay equal, different ones different, and any reader that follows the order
+    /// ranks the documents as here.
+    ///
+    /// # Errors
+    /// The file cannot be written, or an id or the tag is empty, holds a blank or begins with `#`.
+    pub fn write(&self, path: &Path, tag: &str) -> Result<(), Error> {
+        let hits = self.rankings.iter().flat_map(|ranking| &ranking.hits);
+        let ids = std::iter::once(("tag", tag))
+            .chain(self.rankings.iter().map(|ranking| ("query id", ranking.query())))
+            .chain(hits.map(|hit| ("document id", &*hit.document)));
+        for (kind, id) in ids {
+            if !is_trec_field(id) {
+                let rule = "hold no blank, not begin with `#` and not be empty";
+                return Err(Error::UnwritableId { kind, id: id.to_owned(), format: "TREC", rule });
+            }
+        }
+        write_atomically(path, |writer| {
+            for Ranking { query, hits } in &self.rankings {
+                let single = hits.iter().all(|hit| f64::from(hit.score as f32).total_cmp(&hit.score).is_eq());
+                for (place, Hit { document, score }) in hits.iter().enumerate() {
+                    let score = PrintedScore { score: *score, single };
+                    writeln!(writer, "{query} Q0 {document} {} {score} {tag}", place + 1)?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// A score in its shortest exact form.
+struct PrintedScore {
+    score: Score,
+    single: bool,
+}
+
+impl fmt::Display for PrintedScore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `Debug` of floats is shortest and round-trips as `Display` is, but prints small numbers with an exponent.
+        if self.single { write!(f, "{:?}", self.score as f32) } else { write!(f, "{:?}", self.score) }
+    }
+}
+
+fn rank(hits: &mut [Hit]) {
+    hits.sort_unstable_by(|left, right| {
+        total_order((left.score, &left.document), (right.score, &right.document))
+    });
+}
+
+fn parse(line: &str) -> Result<(&str, Hit), Fault> {
+    let mut fields = line.split_ascii_whitespace();
+    let mut six = [""; 6];
+    for (place, slot) in six.iter_mut().enumerate() {
+        *slot = fields
+            .next()
+            .ok_or_else(|| Fault::new("`query Q0 document rank score tag`", format!("{place} fields")))?;
+    }
+    let [query, _, document, _, score, _] = six;
+    match score.parse::<Score>() {
+        Ok(number) if !number.is_nan() => Ok((query, Hit::new(document, number))),
+        _ => Err(Fault::new("a number as the score", format!("`{score}`"))),
+    }
+}
+
+/// Refuses a document that occurs twice, naming the later line.
+fn refuse_repeats(path: &Path, query: &str, hits: &mut [(Hit, u64)]) -> Result<(), Error> {
+    hits.sort_unstable_by(|(left, left_line), (right, right_line)| {
+        left.document.cmp(&right.document).then(left_line.cmp(right_line))
+    });
+    match hits.windows(2).find(|pair| pair[0].0.document == pair[1].0.document) {
+        None => Ok(()),
+        Some(pair) => Err(Error::Malformed {
+            path: path.to_owned(),
+            line: pair[1].1,
+            expected: format!("each document once for query `{query}`"),
+            found: format!("`{}` here and on line {}", pair[0].0.document, pair[0].1),
+        }),
+    }
+}

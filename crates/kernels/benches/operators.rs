@@ -1,0 +1,335 @@
+//! How near each operator comes to the machine's limits at all-MiniLM-L6-v2's sizes.
+//!
+//! `cargo bench -p sbmoe-kernels` prints a table: time, achieved rate, and its share of a limit measured on the same
+//! threads, which is a loop of multiply-adds in registers for arithmetic and a copy between arrays for memory.
+//! `-- THREADS` chooses the threads, 0 (default) one per core.
+//! Started without cargo's `--bench` it runs every operator once on a small batch, to show that it still works.
+#![expect(clippy::print_stdout, reason = "a table on standard output is what it is for")]
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use sbmoe_kernels::{
+    Activation, AdamwStep, Affine, AffineGradient, AttentionInputs, ContrastiveInputs, Cpu, Dropout,
+    EmbeddingGradient, EmbeddingTables, Key, Level, LinearSize, NormOutput, Ops, Pooling, Tokens,
+};
+
+const HIDDEN: usize = 384;
+const INNER: usize = 1536;
+const HEADS: usize = 12;
+const VOCABULARY: usize = 30522;
+
+/// What an operator is limited by.
+#[derive(Clone, Copy)]
+enum Work {
+    /// Floating-point operations.
+    Flops(usize),
+    /// Elements read and written once each.
+    Elements(usize),
+}
+
+struct Bench {
+    cpu: Cpu,
+    repetitions: usize,
+    /// Operations a second, elements a second.
+    limits: [f64; 2],
+}
+
+impl Bench {
+    /// Prints the fastest of several runs of `work`.
+    fn line(&self, name: &str, work: Work, mut run: impl FnMut()) {
+        let seconds = fastest(self.repetitions, &mut run);
+        let milliseconds = seconds * 1e3;
+        match work {
+            Work::Flops(n) => {
+                let (rate, limit) = (n as f64 / seconds / 1e9, self.limits[0] / 1e9);
+                println!(
+                    "{name:34} {milliseconds:9.3} ms {rate:8.1} of {limit:6.1} GFLOP/s {:5.0} %",
+                    100.0 * rate / limit
+                );
+            }
+            Work::Elements(n) => {
+                let (rate, limit) = (4.0 * n as f64 / seconds / 1e9, 4.0 * self.limits[1] / 1e9);
+                println!(
+                    "{name:34} {milliseconds:9.3} ms {rate:8.1} of {limit:6.1} GB/s    {:5.0} %",
+                    100.0 * rate / limit
+                );
+            }
+        }
+    }
+
+    fn random(&self, n: usize) -> <Cpu as Ops>::Buffer {
+        let key = Key::new(n as u64);
+        self.cpu.upload(&(0..n).map(|i| key.with(i as u64).uniform() as f32 - 0.5).collect::<Vec<_>>())
+    }
+
+    fn check(&self, name: &str, buffer: &<Cpu as Ops>::Buffer) {
+        assert_eq!(self.cpu.first_non_finite(buffer), None, "{name} wrote a number that is not finite");
+    }
+}
+
+fn fastest(repetitions: usize, run: &mut impl FnMut()) -> f64 {
+    let time = |_| {
+        let start = Instant::now();
+        run();
+        start.elapsed().as_secs_f64()
+    };
+    (0..repetitions).map(time).fold(f64::INFINITY, f64::min)
+}
+
+/// Multiply-adds that `registers` does.
+const REGISTER_FLOPS: usize = 2 * 12 * 16 * 2_000_000;
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "takes on the instructions of the function it is inlined into")]
+fn registers<const FMA: bool>(x: f32) -> f32 {
+    let mut sums = [[x; 16]; 12];
+    let (a, b) = (black_box(0.999), black_box(1e-3));
+    for _ in 0..REGISTER_FLOPS / (2 * 12 * 16) {
+        for lanes in &mut sums {
+            for sum in lanes {
+                *sum = if FMA { sum.mul_add(a, b) } else { *sum * a + b };
+            }
+        }
+    }
+    sums.iter().flatten().sum()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn registers_avx2(x: f32) -> f32 {
+    // Half of the lanes would spill: twelve rows of sixteen take twenty-four of sixteen registers.
+    let mut sums = [[x; 8]; 12];
+    let (a, b) = (black_box(0.999), black_box(1e-3));
+    for _ in 0..REGISTER_FLOPS / (2 * 12 * 8) {
+        for lanes in &mut sums {
+            for sum in lanes {
+                *sum = sum.mul_add(a, b);
+            }
+        }
+    }
+    sums.iter().flatten().sum()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,fma")]
+fn registers_avx512(x: f32) -> f32 {
+    registers::<true>(x)
+}
+
+fn register_loop(level: Level, x: f32) -> f32 {
+    match level {
+        // SAFETY: `Cpu` was made with this level, so the processor has its features.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => unsafe { registers_avx512(x) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => unsafe { registers_avx2(x) },
+        _ => registers::<{ cfg!(target_arch = "aarch64") }>(x),
+    }
+}
+
+/// Operations a second and elements a second (read and written) of all threads together.
+fn limits(cpu: &Cpu, repetitions: usize) -> [f64; 2] {
+    let arithmetic = fastest(repetitions, &mut || {
+        cpu.pool().broadcast(|_| black_box(register_loop(cpu.level(), black_box(0.5))));
+    });
+    let n = 1 << 23;
+    let memory = fastest(repetitions, &mut || {
+        cpu.pool().broadcast(|_| {
+            thread_local!(static ARRAYS: std::cell::RefCell<[Vec<f32>; 2]> =
+                std::cell::RefCell::new([vec![1.0; 1 << 23], vec![2.0; 1 << 23]]));
+            ARRAYS.with_borrow_mut(|[from, to]| to.copy_from_slice(black_box(from)));
+        });
+    });
+    let threads = cpu.threads() as f64;
+    [threads * REGISTER_FLOPS as f64 / arithmetic, threads * 2.0 * n as f64 / memory]
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|argument| argument == "--list") {
+        return;
+    }
+    let is_bench = arguments.iter().any(|argument| argument == "--bench");
+    let threads = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(0);
+    let repetitions = if is_bench { 15 } else { 1 };
+    let cpu = Cpu::new(threads);
+    let limits = limits(&cpu, repetitions);
+    println!("{} threads, {}", cpu.threads(), cpu.level());
+    let bench = Bench { cpu, repetitions, limits };
+    let (n_texts, length) = if is_bench { (32, 128) } else { (2, 16) };
+    let texts: Vec<Vec<u32>> = (0..n_texts)
+        .map(|text| (0..length).map(|row| Key::new(text).with(row as u64).below(VOCABULARY) as u32).collect())
+        .collect();
+    let tokens = Tokens::new(&texts, 0);
+    println!("{n_texts} texts of {length} tokens, hidden {HIDDEN}");
+    linear(&bench, &tokens);
+    for (name, dropout) in [("", Dropout::NONE), (", dropout", Dropout::new(0.1, Key::new(1)))] {
+        attention(&bench, &tokens, name, dropout);
+        norms(&bench, &tokens, name, dropout);
+    }
+    training(&bench, &tokens, is_bench);
+}
+
+fn linear(bench: &Bench, tokens: &Tokens) {
+    let (ops, rows) = (&bench.cpu, tokens.n_tokens());
+    for (inputs, outputs, activation) in [
+        (HIDDEN, HIDDEN, Activation::Identity),
+        (HIDDEN, INNER, Activation::Identity),
+        (HIDDEN, INNER, Activation::Gelu),
+        (INNER, HIDDEN, Activation::Identity),
+    ] {
+        let size = LinearSize { rows, inputs, outputs };
+        let name = |what: &str| format!("linear {inputs}→{outputs} {what}");
+        let (x, d_output) = (bench.random(rows * inputs), bench.random(rows * outputs));
+        let (mut weight, mut bias) = (bench.random(inputs * outputs), bench.random(outputs));
+        let (mut output, mut dx) = (ops.zeros(rows * outputs), ops.zeros(rows * inputs));
+        let flops = Work::Flops(2 * rows * inputs * outputs);
+        bench.line(&name(&format!("{activation:?}")), flops, || {
+            ops.linear(size, &x, Affine { weight: &weight, bias: &bias }, activation, None, &mut output);
+        });
+        if activation == Activation::Identity {
+            bench.line(&name("d_input"), flops, || {
+                ops.linear_backward_input(size, &weight, &d_output, &mut dx)
+            });
+            bench.line(&name("d_parameters"), flops, || {
+                let gradient = AffineGradient { weight: &mut weight, bias: &mut bias };
+                ops.linear_backward_parameters(size, &x, &d_output, gradient);
+            });
+        }
+        bench.check("linear", &output);
+        bench.check("linear", &dx);
+        bench.check("linear", &weight);
+    }
+    let n = rows * INNER;
+    let (before, mut output) = (bench.random(n), bench.random(n));
+    for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
+        let work = Work::Elements(2 * n);
+        bench.line(&format!("{activation:?}"), work, || ops.activate(activation, &before, &mut output));
+        let work = Work::Elements(3 * n);
+        let name = format!("{activation:?} backward");
+        bench.line(&name, work, || ops.activate_backward(activation, &before, &mut output));
+    }
+    bench.check("activation", &output);
+}
+
+fn attention(bench: &Bench, tokens: &Tokens, name: &str, dropout: Dropout) {
+    let (ops, rows) = (&bench.cpu, tokens.n_tokens());
+    let n = rows * HIDDEN;
+    let [query, key, value, d_output] = std::array::from_fn(|_| bench.random(n));
+    let (mut output, mut log_sums) = (ops.zeros(n), ops.zeros(HEADS * rows));
+    let mut gradients = [ops.zeros(n), ops.zeros(n), ops.zeros(n)];
+    let inputs = AttentionInputs {
+        query: &query,
+        key: &key,
+        value: &value,
+        tokens,
+        heads: HEADS,
+        hidden: HIDDEN,
+        dropout,
+    };
+    let product = 2 * rows * tokens.longest() * HIDDEN;
+    bench.line(&format!("attention{name}"), Work::Flops(2 * product), || {
+        ops.attention(inputs, &mut output, &mut log_sums);
+    });
+    bench.line(&format!("attention backward{name}"), Work::Flops(5 * product), || {
+        ops.attention_backward(inputs, &output, &log_sums, &d_output, gradients.each_mut());
+    });
+    bench.check("attention", &output);
+    gradients.iter().for_each(|gradient| bench.check("attention backward", gradient));
+}
+
+fn norms(bench: &Bench, tokens: &Tokens, name: &str, dropout: Dropout) {
+    let (ops, rows) = (&bench.cpu, tokens.n_tokens());
+    let n = rows * HIDDEN;
+    let [residual, d_output, mut sum] = std::array::from_fn(|_| bench.random(n));
+    let (gamma, beta) = (bench.random(HIDDEN), bench.random(HIDDEN));
+    let norm = Affine { weight: &gamma, bias: &beta };
+    let [mut output, mut d_layer, mut d_residual] = std::array::from_fn(|_| ops.zeros(n));
+    let (mut statistics, mut d_gamma, mut d_beta) =
+        (ops.zeros(rows * 2), ops.zeros(HIDDEN), ops.zeros(HIDDEN));
+    bench.line(&format!("residual norm{name}"), Work::Elements(4 * n), || {
+        let out = NormOutput { sum: &mut sum, statistics: &mut statistics, output: &mut output };
+        ops.residual_norm(&residual, norm, tokens, HIDDEN, 1e-12, dropout, out);
+    });
+    bench.line(&format!("residual norm backward{name}"), Work::Elements(4 * n), || {
+        let gradient = AffineGradient { weight: &mut d_gamma, bias: &mut d_beta };
+        ops.residual_norm_backward(
+            norm,
+            tokens,
+            HIDDEN,
+            dropout,
+            &sum,
+            &statistics,
+            &d_output,
+            &mut d_layer,
+            &mut d_residual,
+            gradient,
+        );
+    });
+
+    let mut word = bench.random(VOCABULARY * HIDDEN);
+    let (mut position, mut token_type) = (bench.random(tokens.longest() * HIDDEN), bench.random(2 * HIDDEN));
+    bench.line(&format!("embed{name}"), Work::Elements(3 * n), || {
+        let tables = EmbeddingTables { word: &word, position: &position, token_type: &token_type, norm };
+        let out = NormOutput { sum: &mut sum, statistics: &mut statistics, output: &mut output };
+        ops.embed(tables, tokens, HIDDEN, 1e-12, dropout, out);
+    });
+    bench.line(&format!("embed backward{name}"), Work::Elements(4 * n), || {
+        let norm_gradient = AffineGradient { weight: &mut d_gamma, bias: &mut d_beta };
+        let gradient = EmbeddingGradient {
+            word: &mut word,
+            position: &mut position,
+            token_type: &mut token_type,
+            norm: norm_gradient,
+        };
+        ops.embed_backward(norm, tokens, HIDDEN, dropout, &sum, &statistics, &d_output, gradient);
+    });
+    for buffer in [&output, &d_layer, &d_residual, &d_gamma, &d_beta, &word] {
+        bench.check("norm", buffer);
+    }
+}
+
+fn training(bench: &Bench, tokens: &Tokens, is_bench: bool) {
+    let (ops, n) = (&bench.cpu, tokens.n_tokens() * HIDDEN);
+    let x = bench.random(n);
+    let mut pooled = ops.zeros(tokens.n_texts() * HIDDEN);
+    let work = Work::Elements(n);
+    bench.line("pool mean", work, || Ops::pool(ops, Pooling::Mean, tokens, HIDDEN, &x, &mut pooled));
+    bench.check("pool", &pooled);
+
+    let (queries, documents) = (bench.random(256 * HIDDEN), bench.random(512 * HIDDEN));
+    let (mut d_queries, mut d_documents) = (ops.zeros(256 * HIDDEN), ops.zeros(512 * HIDDEN));
+    let inputs = ContrastiveInputs {
+        queries: &queries,
+        documents: &documents,
+        n_queries: 256,
+        n_documents: 512,
+        hidden: HIDDEN,
+        temperature: 1.0,
+        excluded: &[],
+    };
+    bench.line("contrastive 256×512", Work::Flops(3 * 2 * 256 * 512 * HIDDEN), || {
+        black_box(ops.contrastive(inputs, &mut d_queries, &mut d_documents));
+    });
+    bench.check("contrastive", &d_queries);
+    bench.check("contrastive", &d_documents);
+
+    let n = if is_bench { 22_700_000 } else { 10_000 };
+    let (gradient, mut parameter, mut m, mut v) =
+        (bench.random(n), bench.random(n), ops.zeros(n), ops.zeros(n));
+    let step = AdamwStep {
+        learning_rate: 1e-4,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 0.01,
+        step: 1,
+        gradient_scale: 1.0,
+    };
+    bench.line("adamw, all of MiniLM", Work::Elements(7 * n), || {
+        ops.adamw(step, &gradient, [&mut m, &mut v], &mut parameter);
+    });
+    bench.check("adamw", &parameter);
+}

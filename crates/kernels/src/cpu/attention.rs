@@ -1,0 +1,182 @@
+//! Ragged multi-head attention: a head of a text is one task, blocks of its query rows against all its keys.
+//!
+//! Probabilities live in a block's scratch and nowhere else.
+
+use super::Cpu;
+use super::block::{Left, Rows, multiply, pack, pack_transposed, panels};
+use super::columns::Columns;
+use super::lanes::LANES;
+use super::level::multiversion;
+use super::mask;
+use super::memory::Buffer;
+use super::softmax::exponentials;
+use crate::{AttentionInputs, Dropout, Tokens};
+
+/// Scores of a block: half of a small second cache.
+const SCORES: usize = 1 << 15;
+
+/// One head of one text.
+#[derive(Clone, Copy)]
+pub(super) struct Head<'a> {
+    pub(super) text: usize,
+    pub(super) index: usize,
+    /// Columns of the head.
+    pub(super) width: usize,
+    pub(super) hidden: usize,
+    pub(super) dropout: Dropout,
+    pub(super) tokens: &'a Tokens,
+}
+
+impl<'a> Head<'a> {
+    pub(super) fn len(self) -> usize {
+        self.tokens.range(self.text).len()
+    }
+
+    /// The head's rows of a `[tokens, hidden]` buffer.
+    pub(super) fn rows(self, values: &[f32]) -> Rows<'_> {
+        let range = self.tokens.range(self.text);
+        let values = &values[range.start * self.hidden + self.index * self.width..range.end * self.hidden];
+        Rows { values, stride: self.hidden, columns: self.width }
+    }
+
+    /// The text's part of a row of `[heads, tokens]`.
+    pub(super) fn log_sums(self, log_sums: &'a [f32]) -> &'a [f32] {
+        &log_sums[self.index * self.tokens.n_tokens()..][self.tokens.range(self.text)]
+    }
+
+    /// 1/√d.
+    pub(super) fn scale(self) -> f32 {
+        (1.0 / (self.width as f64).sqrt()) as f32
+    }
+
+    /// Rows of queries whose scores are computed together.
+    pub(super) fn block(self) -> usize {
+        (SCORES / self.len().next_multiple_of(LANES)).next_multiple_of(12).clamp(12, self.len().max(12))
+    }
+
+    /// The keys of the masks of all query rows; none when nothing is dropped.
+    pub(super) fn keys(self) -> Vec<[u32; 2]> {
+        if !self.dropout.is_active() {
+            return Vec::new();
+        }
+        let place = self.tokens.places()[self.text];
+        (0..self.len()).map(|row| self.dropout.row(place, self.index, row)).collect()
+    }
+}
+
+/// All heads of all texts in the order of the buffers.
+pub(super) fn heads<'a>(inputs: &AttentionInputs<'a, Buffer>) -> impl Iterator<Item = Head<'a>> + use<'a> {
+    let AttentionInputs { tokens, heads, hidden, dropout, .. } = *inputs;
+    (0..tokens.n_texts()).flat_map(move |text| {
+        (0..heads).map(move |index| Head { text, index, width: hidden / heads, hidden, dropout, tokens })
+    })
+}
+
+/// The columns of all heads of all texts, in the order of [`heads`].
+pub(super) fn split<'a>(
+    inputs: &AttentionInputs<'_, Buffer>,
+    mut values: &'a mut [f32],
+) -> impl Iterator<Item = Columns<'a>> {
+    let (hidden, width) = (inputs.hidden, inputs.hidden / inputs.heads);
+    let lengths: Vec<usize> =
+        (0..inputs.tokens.n_texts()).map(|text| inputs.tokens.range(text).len()).collect();
+    lengths.into_iter().flat_map(move |len| {
+        let (text, rest) = std::mem::take(&mut values).split_at_mut(len * hidden);
+        values = rest;
+        Columns::split(text, hidden, width)
+    })
+}
+
+/// Elements that a batch's attention is worth, for the decision to wake other threads.
+pub(super) fn size(inputs: &AttentionInputs<'_, Buffer>) -> usize {
+    inputs.query.len() * inputs.tokens.longest() / 16
+}
+
+multiversion! {
+    /// Turns scores into exponentials of their distance to the row's largest, drops some, and says what the rows of
+    /// the output must be multiplied by.
+    fn probabilities(
+        head: Head<'_>,
+        keys: &[[u32; 2]],
+        scores: &mut [f32],
+        log_sums: &mut [f32],
+        factors: &mut [f32],
+    ) {
+        let (scale, len) = (head.scale(), head.len());
+        let dropout_scale = head.dropout.scale() as f32;
+        let rows = scores.chunks_exact_mut(len.next_multiple_of(LANES));
+        for (row, (scores, (log_sum, factor))) in rows.zip(log_sums.iter_mut().zip(factors)).enumerate() {
+            let scores = &mut scores[..len];
+            let [shift, sum] = exponentials::<FMA>(scale, scores);
+            *log_sum = shift + sum.ln();
+            *factor = dropout_scale / sum;
+            if let Some(&key) = keys.get(row) {
+                mask::apply(key, head.dropout.threshold(), 1.0, scores);
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// `to = factor · from`.
+    pub(super) fn write_scaled(factor: f32, from: &[f32], to: &mut [f32]) {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = from * factor;
+        }
+    }
+}
+
+fn forward_head(
+    cpu: &Cpu,
+    head: Head<'_>,
+    [query, key, value]: [&[f32]; 3],
+    mut output: Columns<'_>,
+    log_sums: &mut [f32],
+) {
+    let (level, len, width) = (cpu.level, head.len(), head.width);
+    let (block, padded, stride) = (head.block(), len.next_multiple_of(LANES), panels(width) * LANES);
+    let mut scratch = cpu.memory.scratch(padded * width + len * stride + block * (padded + stride + 1));
+    let (packed_key, rest) = scratch.split_at_mut(padded * width);
+    let (packed_value, rest) = rest.split_at_mut(len * stride);
+    let (scores, rest) = rest.split_at_mut(block * padded);
+    let (sums, factors) = rest.split_at_mut(block * stride);
+    pack_transposed(level, head.rows(key), len, packed_key);
+    pack(level, head.rows(value), len, packed_value);
+    let keys = head.keys();
+    for (first, log_sums) in (0..len).step_by(block).zip(log_sums.chunks_mut(block)) {
+        let n = log_sums.len();
+        multiply(level, head.rows(query).from(first).left(), n, packed_key, width, false, scores);
+        probabilities(level, head, keys.get(first..).unwrap_or_default(), scores, log_sums, factors);
+        let left = Left { values: scores, stride: padded, is_transposed: false };
+        multiply(level, left, n, packed_value, len, false, sums);
+        for (row, (sums, &factor)) in sums.chunks_exact(stride).zip(&*factors).take(n).enumerate() {
+            write_scaled(level, factor, sums, output.row(first + row));
+        }
+    }
+}
+
+/// `output = dropout(softmax(q kᵀ / √d)) v`.
+pub(super) fn forward(
+    cpu: &Cpu,
+    inputs: AttentionInputs<'_, Buffer>,
+    output: &mut [f32],
+    log_sums: &mut [f32],
+) {
+    let tokens = inputs.tokens;
+    // `[heads, tokens]` cut into texts, in the order of texts and then heads.
+    let mut pieces: Vec<Vec<&mut [f32]>> =
+        (0..tokens.n_texts()).map(|_| Vec::with_capacity(inputs.heads)).collect();
+    for mut row in log_sums.chunks_exact_mut(tokens.n_tokens().max(1)) {
+        for (text, pieces) in pieces.iter_mut().enumerate() {
+            let (piece, rest) = row.split_at_mut(tokens.range(text).len());
+            pieces.push(piece);
+            row = rest;
+        }
+    }
+    let mut tasks: Vec<_> =
+        heads(&inputs).zip(split(&inputs, output)).zip(pieces.into_iter().flatten()).collect();
+    tasks.sort_by_key(|((head, _), _)| std::cmp::Reverse(head.len()));
+    cpu.each(size(&inputs), tasks.into_iter(), |((head, output), log_sums)| {
+        forward_head(cpu, head, [inputs.query, inputs.key, inputs.value], output, log_sums);
+    });
+}

@@ -1,0 +1,116 @@
+//! Which vector instructions the loops are compiled for, chosen at run time.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A set of vector instructions.
+///
+/// Results are the same bytes for any number of threads at one level, and may differ between levels in the last bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// What every processor of the architecture has.
+    Scalar,
+    /// x86-64 with AVX2 and FMA.
+    Avx2,
+    /// x86-64 with AVX-512 F, BW, VL and DQ.
+    Avx512,
+    /// AArch64, whose baseline includes NEON.
+    Neon,
+}
+
+impl Level {
+    const ALL: [Self; 4] = [Self::Scalar, Self::Avx2, Self::Avx512, Self::Neon];
+
+    /// The fastest that this processor has.
+    pub fn best() -> Self {
+        Self::available().pop().unwrap_or(Self::Scalar)
+    }
+
+    /// All that this processor has, slowest first.
+    pub fn available() -> Vec<Self> {
+        Self::ALL.into_iter().filter(|level| level.is_available()).collect()
+    }
+
+    /// Whether this processor has it.
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("fma")
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx2 | Self::Avx512 => false,
+            Self::Neon => cfg!(target_arch = "aarch64"),
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scalar => "scalar",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+            Self::Neon => "neon",
+        })
+    }
+}
+
+impl FromStr for Level {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|level| level.to_string() == name).ok_or_else(|| {
+            format!("instruction level `{name}` is unknown; choose `scalar`, `avx2`, `avx512` or `neon`")
+        })
+    }
+}
+
+/// Compiles a function once per level and adds a first parameter `level: Level` that chooses.
+///
+/// The body sees the constants `FMA`, true where a fused multiply-add is one instruction, and `WIDTH`, the f32 in a
+/// register.
+/// Everything that it calls in a loop must be `#[inline(always)]`, or it keeps the baseline's instructions.
+macro_rules! multiversion {
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block
+    ) => {
+        $(#[$attribute])*
+        $visibility fn $name(level: $crate::cpu::level::Level, $($argument: $type),*) $(-> $result)? {
+            #[inline(always)]
+            fn body<const FMA: bool, const WIDTH: usize>($($argument: $type),*) $(-> $result)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")]
+            fn avx512($($argument: $type),*) $(-> $result)? {
+                body::<true, 16>($($argument),*)
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2($($argument: $type),*) $(-> $result)? {
+                body::<true, 8>($($argument),*)
+            }
+
+            match level {
+                // SAFETY: `Cpu` holds a level only after `Level::is_available` found its features on this processor.
+                #[cfg(target_arch = "x86_64")]
+                $crate::cpu::level::Level::Avx512 => unsafe { avx512($($argument),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                $crate::cpu::level::Level::Avx2 => unsafe { avx2($($argument),*) },
+                _ => body::<{ cfg!(target_arch = "aarch64") }, 4>($($argument),*),
+            }
+        }
+    };
+}
+
+pub(super) use multiversion;

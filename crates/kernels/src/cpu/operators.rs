@@ -1,0 +1,299 @@
+//! [`Ops`] for processors: each operator handed to the file that holds it.
+
+use super::mask::{Mask, row_keys};
+use super::memory::Buffer;
+use super::norm::Norm;
+use super::{
+    Cpu, TILE, activation, adamw, attention, attention_backward, contrastive, embedding, linear, mixture,
+    norm, normalize, pooling, rows, softmax,
+};
+use crate::{
+    Activation, AdamwStep, Affine, AffineGradient, Agreement, AttentionInputs, ContrastiveInputs, Dropout,
+    EmbeddingGradient, EmbeddingTables, LinearSize, NormOutput, Ops, Pooling, Tokens,
+};
+
+impl Ops for Cpu {
+    type Buffer = Buffer;
+
+    fn zeros(&self, len: usize) -> Buffer {
+        self.memory.zeros(len)
+    }
+
+    fn scratch(&self, len: usize) -> Buffer {
+        self.memory.scratch(len)
+    }
+
+    fn upload(&self, values: &[f32]) -> Buffer {
+        let mut buffer = self.memory.scratch(values.len());
+        buffer.copy_from_slice(values);
+        buffer
+    }
+
+    fn download(&self, buffer: &Buffer) -> Vec<f32> {
+        buffer.to_vec()
+    }
+
+    fn len(&self, buffer: &Buffer) -> usize {
+        <[f32]>::len(buffer)
+    }
+
+    fn fill(&self, buffer: &mut Buffer, value: f32) {
+        self.each(<[f32]>::len(buffer), buffer.chunks_mut(TILE), |tile| tile.fill(value));
+    }
+
+    fn add(&self, from: &Buffer, into: &mut Buffer) {
+        rows::add(self, from, into);
+    }
+
+    fn scale(&self, buffer: &mut Buffer, factor: f64) {
+        rows::scale(self, buffer, factor);
+    }
+
+    fn sum_of_squares(&self, buffer: &Buffer) -> f64 {
+        rows::sum_of_squares(self, buffer)
+    }
+
+    fn first_non_finite(&self, buffer: &Buffer) -> Option<usize> {
+        rows::first_non_finite(self, buffer)
+    }
+
+    fn gather_rows(&self, columns: usize, rows: &[u32], from: &Buffer, out: &mut Buffer) {
+        rows::gather(self, columns, rows, from, out);
+    }
+
+    fn scatter_add_rows(&self, columns: usize, rows: &[u32], from: &Buffer, into: &mut Buffer) {
+        rows::scatter_add(self, columns, rows, from, into);
+    }
+
+    fn embed(
+        &self,
+        tables: EmbeddingTables<'_, Buffer>,
+        tokens: &Tokens,
+        hidden: usize,
+        epsilon: f64,
+        dropout: Dropout,
+        out: NormOutput<'_, Buffer>,
+    ) {
+        let keys = row_keys(dropout, tokens);
+        embedding::forward(self, &tables, tokens, hidden, epsilon, Mask::new(dropout, &keys), out);
+    }
+
+    fn embed_backward(
+        &self,
+        norm: Affine<'_, Buffer>,
+        tokens: &Tokens,
+        hidden: usize,
+        dropout: Dropout,
+        sum: &Buffer,
+        statistics: &Buffer,
+        d_output: &Buffer,
+        gradient: EmbeddingGradient<'_, Buffer>,
+    ) {
+        let keys = row_keys(dropout, tokens);
+        let masks = [Mask::new(Dropout::NONE, &[]), Mask::new(dropout, &keys)];
+        let mut d_sum = self.memory.scratch(<[f32]>::len(sum));
+        norm::backward(self, norm.weight, masks, sum, statistics, d_output, &mut d_sum, None, gradient.norm);
+        let tables: [&mut [f32]; 3] = [gradient.word, gradient.position, gradient.token_type];
+        embedding::backward(self, tokens, hidden, &d_sum, tables);
+    }
+
+    fn linear(
+        &self,
+        size: LinearSize,
+        x: &Buffer,
+        layer: Affine<'_, Buffer>,
+        activation: Activation,
+        before: Option<&mut Buffer>,
+        output: &mut Buffer,
+    ) {
+        linear::forward(self, size, x, layer, activation, before.map(|before| &mut before[..]), output);
+    }
+
+    fn linear_backward_parameters(
+        &self,
+        size: LinearSize,
+        x: &Buffer,
+        d_output: &Buffer,
+        gradient: AffineGradient<'_, Buffer>,
+    ) {
+        linear::backward_parameters(self, size, x, d_output, gradient);
+    }
+
+    fn linear_backward_input(&self, size: LinearSize, weight: &Buffer, d_output: &Buffer, dx: &mut Buffer) {
+        linear::backward_input(self, size, weight, d_output, false, dx);
+    }
+
+    fn linear_backward_input_add(
+        &self,
+        size: LinearSize,
+        weight: &Buffer,
+        d_output: &Buffer,
+        dx: &mut Buffer,
+    ) {
+        linear::backward_input(self, size, weight, d_output, true, dx);
+    }
+
+    fn activate(&self, activation: Activation, before: &Buffer, output: &mut Buffer) {
+        activation::activate(self, activation, before, output);
+    }
+
+    fn activate_backward(&self, activation: Activation, before: &Buffer, gradient: &mut Buffer) {
+        activation::backward(self, activation, before, gradient);
+    }
+
+    fn attention(&self, inputs: AttentionInputs<'_, Buffer>, output: &mut Buffer, log_sums: &mut Buffer) {
+        attention::forward(self, inputs, output, log_sums);
+    }
+
+    fn attention_backward(
+        &self,
+        inputs: AttentionInputs<'_, Buffer>,
+        output: &Buffer,
+        log_sums: &Buffer,
+        d_output: &Buffer,
+        d_inputs: [&mut Buffer; 3],
+    ) {
+        attention_backward::backward(self, inputs, output, log_sums, d_output, d_inputs);
+    }
+
+    fn residual_norm(
+        &self,
+        residual: &Buffer,
+        norm: Affine<'_, Buffer>,
+        tokens: &Tokens,
+        _hidden: usize,
+        epsilon: f64,
+        dropout: Dropout,
+        out: NormOutput<'_, Buffer>,
+    ) {
+        let keys = row_keys(dropout, tokens);
+        norm::residual(self, Norm::new(norm, epsilon), Mask::new(dropout, &keys), residual, out);
+    }
+
+    fn residual_norm_backward(
+        &self,
+        norm: Affine<'_, Buffer>,
+        tokens: &Tokens,
+        _hidden: usize,
+        dropout: Dropout,
+        sum: &Buffer,
+        statistics: &Buffer,
+        d_output: &Buffer,
+        d_layer: &mut Buffer,
+        d_residual: &mut Buffer,
+        gradient: AffineGradient<'_, Buffer>,
+    ) {
+        let keys = row_keys(dropout, tokens);
+        let masks = [Mask::new(dropout, &keys), Mask::new(Dropout::NONE, &[])];
+        norm::backward(
+            self,
+            norm.weight,
+            masks,
+            sum,
+            statistics,
+            d_output,
+            d_residual,
+            Some(d_layer),
+            gradient,
+        );
+    }
+
+    fn pool(&self, pooling: Pooling, tokens: &Tokens, hidden: usize, x: &Buffer, output: &mut Buffer) {
+        pooling::forward(self, pooling, tokens, hidden, x, output);
+    }
+
+    fn pool_backward(
+        &self,
+        pooling: Pooling,
+        tokens: &Tokens,
+        hidden: usize,
+        x: &Buffer,
+        d_output: &Buffer,
+        dx: &mut Buffer,
+    ) {
+        pooling::backward(self, pooling, tokens, hidden, x, d_output, dx);
+    }
+
+    fn softmax(&self, columns: usize, logits: &Buffer, output: &mut Buffer) {
+        softmax::forward(self, columns, logits, output);
+    }
+
+    fn softmax_backward(&self, columns: usize, output: &Buffer, d_output: &Buffer, d_logits: &mut Buffer) {
+        softmax::backward(self, columns, output, d_output, d_logits);
+    }
+
+    fn add_gate_noise(&self, epsilon: &Buffer, raw: &Buffer, logits: &mut Buffer) {
+        mixture::add_noise(epsilon, raw, logits);
+    }
+
+    fn add_gate_noise_backward(&self, epsilon: &Buffer, raw: &Buffer, d_logits: &Buffer, d_raw: &mut Buffer) {
+        mixture::add_noise_backward(epsilon, raw, d_logits, d_raw);
+    }
+
+    fn arg_max(&self, columns: usize, x: &Buffer) -> Vec<u32> {
+        mixture::arg_max(columns, x)
+    }
+
+    fn take_columns(&self, columns: usize, choice: &[u32], x: &Buffer, out: &mut Buffer) {
+        for ((out, row), &column) in out.iter_mut().zip(x.chunks_exact(columns)).zip(choice) {
+            *out = row[column as usize];
+        }
+    }
+
+    fn take_columns_backward(&self, columns: usize, choice: &[u32], d_out: &Buffer, dx: &mut Buffer) {
+        dx.fill(0.0);
+        for ((dx, &column), &d_out) in dx.chunks_exact_mut(columns).zip(choice).zip(&**d_out) {
+            dx[column as usize] = d_out;
+        }
+    }
+
+    fn mix(&self, columns: usize, weights: &Buffer, parts: &[Buffer], out: &mut Buffer) {
+        mixture::mix(self, columns, weights, parts, out);
+    }
+
+    fn mix_backward_weights(&self, columns: usize, parts: &[Buffer], d_out: &Buffer, d_weights: &mut Buffer) {
+        mixture::mix_backward_weights(self, columns, parts, d_out, d_weights);
+    }
+
+    fn mix_backward_part(
+        &self,
+        columns: usize,
+        weights: &Buffer,
+        part: usize,
+        n_parts: usize,
+        d_out: &Buffer,
+        d_part: &mut Buffer,
+    ) {
+        let weight = |row: usize| weights[row * n_parts + part];
+        mixture::mix_backward_part(self, columns, weight, d_out, d_part);
+    }
+
+    fn normalize(&self, columns: usize, epsilon: f64, x: &Buffer, out: &mut Buffer, norms: &mut Buffer) {
+        normalize::forward(self, columns, epsilon, x, out, norms);
+    }
+
+    fn normalize_backward(
+        &self,
+        columns: usize,
+        epsilon: f64,
+        out: &Buffer,
+        norms: &Buffer,
+        d_out: &Buffer,
+        dx: &mut Buffer,
+    ) {
+        normalize::backward(self, columns, epsilon, [out, norms, d_out], dx);
+    }
+
+    fn contrastive(
+        &self,
+        inputs: ContrastiveInputs<'_, Buffer>,
+        d_queries: &mut Buffer,
+        d_documents: &mut Buffer,
+    ) -> Agreement {
+        contrastive::contrastive(self, inputs, d_queries, d_documents)
+    }
+
+    fn adamw(&self, step: AdamwStep, gradient: &Buffer, moments: [&mut Buffer; 2], parameter: &mut Buffer) {
+        adamw::adamw(self, step, gradient, moments, parameter);
+    }
+}

@@ -1,0 +1,93 @@
+//! Whole buffers and whole rows: sums, checks, gathering and scattering.
+
+use super::columns::Columns;
+use super::level::multiversion;
+use super::{Cpu, TILE, row_tile};
+
+/// Columns of a matrix that one thread adds to; a multiple of a cache line.
+pub(super) const COLUMNS: usize = 64;
+
+multiversion! {
+    /// `into += from`.
+    pub(super) fn add_tile(from: &[f32], into: &mut [f32]) {
+        for (into, from) in into.iter_mut().zip(from) {
+            *into += from;
+        }
+    }
+}
+
+multiversion! {
+    fn scale_tile(factor: f32, values: &mut [f32]) {
+        for value in values {
+            *value *= factor;
+        }
+    }
+}
+
+multiversion! {
+    fn sum_of_squares_tile(values: &[f32]) -> f64 {
+        let (chunks, rest) = values.as_chunks::<16>();
+        let mut lanes = [0.0_f64; 16];
+        for chunk in chunks {
+            for lane in 0..16 {
+                let x = f64::from(chunk[lane]);
+                lanes[lane] += x * x;
+            }
+        }
+        for (lane, &x) in lanes.iter_mut().zip(rest) {
+            *lane += f64::from(x) * f64::from(x);
+        }
+        lanes.iter().sum()
+    }
+}
+
+multiversion! {
+    fn is_finite_tile(values: &[f32]) -> bool {
+        const INFINITE: u32 = 0x7f80_0000;
+        values.iter().fold(0, |found, x| found | u32::from(x.to_bits() & INFINITE == INFINITE)) == 0
+    }
+}
+
+/// `into += from`.
+pub(super) fn add(cpu: &Cpu, from: &[f32], into: &mut [f32]) {
+    cpu.each(into.len(), into.chunks_mut(TILE).zip(from.chunks(TILE)), |(into, from)| {
+        add_tile(cpu.level, from, into);
+    });
+}
+
+/// `values *= factor`.
+pub(super) fn scale(cpu: &Cpu, values: &mut [f32], factor: f64) {
+    cpu.each(values.len(), values.chunks_mut(TILE), |values| scale_tile(cpu.level, factor as f32, values));
+}
+
+/// Σ xᵢ² in f64, tile by tile.
+pub(super) fn sum_of_squares(cpu: &Cpu, values: &[f32]) -> f64 {
+    cpu.map(values.len(), values.chunks(TILE), |values| sum_of_squares_tile(cpu.level, values)).iter().sum()
+}
+
+/// The first NaN or infinity.
+pub(super) fn first_non_finite(cpu: &Cpu, values: &[f32]) -> Option<usize> {
+    let finite = cpu.map(values.len(), values.chunks(TILE), |values| is_finite_tile(cpu.level, values));
+    let start = finite.iter().position(|finite| !finite)? * TILE;
+    values[start..].iter().position(|x| !x.is_finite()).map(|index| start + index)
+}
+
+/// `out[i] = from[rows[i]]`.
+pub(super) fn gather(cpu: &Cpu, columns: usize, rows: &[u32], from: &[f32], out: &mut [f32]) {
+    let tile = row_tile(columns);
+    cpu.each(out.len(), out.chunks_mut(tile).zip(rows.chunks(tile / columns)), |(out, rows)| {
+        for (out, &row) in out.chunks_exact_mut(columns).zip(rows) {
+            out.copy_from_slice(&from[row as usize * columns..][..columns]);
+        }
+    });
+}
+
+/// `into[rows[i]] += from[i]` in the order of `i`; each task owns some columns of all rows.
+pub(super) fn scatter_add(cpu: &Cpu, columns: usize, rows: &[u32], from: &[f32], into: &mut [f32]) {
+    let starts = (0..columns).step_by(COLUMNS);
+    cpu.each(from.len(), Columns::split(into, columns, COLUMNS).zip(starts), |(mut into, start)| {
+        for (from, &row) in from.chunks_exact(columns).zip(rows) {
+            add_tile(cpu.level, &from[start..], into.row(row as usize));
+        }
+    });
+}

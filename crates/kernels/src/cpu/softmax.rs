@@ -1,0 +1,55 @@
+//! Softmax of rows.
+
+use super::functions::exp;
+use super::lanes::{dot, largest, sum};
+use super::level::multiversion;
+use super::{Cpu, row_tile};
+
+/// `row = exp(scale · (row − largest))`; returns scale · largest and the sum.
+#[inline(always)]
+pub(super) fn exponentials<const FMA: bool>(scale: f32, row: &mut [f32]) -> [f32; 2] {
+    let shift = largest(row) * scale;
+    for x in row.iter_mut() {
+        *x = exp::<FMA>(super::lanes::mul_add::<FMA>(*x, scale, -shift));
+    }
+    [shift, sum(row)]
+}
+
+multiversion! {
+    fn forward_tile(columns: usize, output: &mut [f32]) {
+        for row in output.chunks_exact_mut(columns) {
+            let [_, sum] = exponentials::<FMA>(1.0, row);
+            for x in row {
+                *x /= sum;
+            }
+        }
+    }
+}
+
+multiversion! {
+    fn backward_tile(columns: usize, output: &[f32], d_output: &[f32], d_logits: &mut [f32]) {
+        let rows = output.chunks_exact(columns).zip(d_output.chunks_exact(columns));
+        for ((output, d_output), d_logits) in rows.zip(d_logits.chunks_exact_mut(columns)) {
+            let mean = dot::<FMA>(output, d_output);
+            for ((d_logit, output), d_output) in d_logits.iter_mut().zip(output).zip(d_output) {
+                *d_logit = output * (d_output - mean);
+            }
+        }
+    }
+}
+
+pub(super) fn forward(cpu: &Cpu, columns: usize, logits: &[f32], output: &mut [f32]) {
+    let tile = row_tile(columns);
+    cpu.each(output.len(), output.chunks_mut(tile).zip(logits.chunks(tile)), |(output, logits)| {
+        output.copy_from_slice(logits);
+        forward_tile(cpu.level, columns, output);
+    });
+}
+
+pub(super) fn backward(cpu: &Cpu, columns: usize, output: &[f32], d_output: &[f32], d_logits: &mut [f32]) {
+    let tile = row_tile(columns);
+    let tiles = output.chunks(tile).zip(d_output.chunks(tile)).zip(d_logits.chunks_mut(tile));
+    cpu.each(output.len(), tiles, |((output, d_output), d_logits)| {
+        backward_tile(cpu.level, columns, output, d_output, d_logits);
+    });
+}

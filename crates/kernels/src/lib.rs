@@ -1,0 +1,25 @@
+//! The operators that cost time, forward and backward, on ragged batches.
+//!
+//! A ragged batch holds the tokens of all its texts end to end, without padding ([`Tokens`]).
+//! [`Ops`] is the whole set of operators that an encoder, a mixture-of-experts block and their training need; a model is
+//! written once against it.
+//! [`Cpu`] is the fast implementation in f32; [`Reference`] is the slow, obvious one, generic over f32 and f64, which
+//! tests compare with.
+//! This crate knows no checkpoint, no tokenizer and no layer order.
+
+mod cpu;
+mod key;
+mod ops;
+mod pooling;
+pub mod reference;
+mod tokens;
+
+pub use cpu::{Buffer, Cpu, Level};
+pub use key::{Dropout, Key};
+pub use ops::{
+    Activation, AdamwStep, Affine, AffineGradient, Agreement, AttentionInputs, ContrastiveInputs,
+    EmbeddingGradient, EmbeddingTables, LinearSize, NormOutput, Ops,
+};
+pub use pooling::Pooling;
+pub use reference::Reference;
+pub use tokens::Tokens;

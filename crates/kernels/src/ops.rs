@@ -1,0 +1,438 @@
+//! The operator set: what a device must be able to do for the model and its training.
+//!
+//! Every matrix is row-major and lives in a flat [`Ops::Buffer`].
+//! Gradients of parameters are added to what is there; gradients of activations replace it unless the name says `add`.
+//! Sizes are the caller's word: an implementation may panic when a buffer is too short, never read beyond it.
+
+use crate::{Dropout, Pooling, Tokens};
+
+/// A weight and a bias: of a linear layer (`[outputs, inputs]`, `[outputs]`) or of a layer norm (`[hidden]`, `[hidden]`).
+#[derive(Debug)]
+pub struct Affine<'a, B> {
+    /// The weight, or the norm's γ.
+    pub weight: &'a B,
+    /// The bias, or the norm's β.
+    pub bias: &'a B,
+}
+
+impl<B> Clone for Affine<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for Affine<'_, B> {}
+
+/// Where the gradients of an [`Affine`] are added.
+#[derive(Debug)]
+pub struct AffineGradient<'a, B> {
+    /// Gradient of the weight.
+    pub weight: &'a mut B,
+    /// Gradient of the bias.
+    pub bias: &'a mut B,
+}
+
+/// The three tables whose rows sum to a token's embedding; every token is of type 0.
+#[derive(Debug)]
+pub struct EmbeddingTables<'a, B> {
+    /// `[vocabulary, hidden]`.
+    pub word: &'a B,
+    /// `[positions, hidden]`.
+    pub position: &'a B,
+    /// `[types, hidden]`; row 0 is used.
+    pub token_type: &'a B,
+    /// The layer norm that follows.
+    pub norm: Affine<'a, B>,
+}
+
+/// Where the gradients of [`EmbeddingTables`] are added.
+#[derive(Debug)]
+pub struct EmbeddingGradient<'a, B> {
+    /// Gradient of the word table; rows that no token used stay as they are.
+    pub word: &'a mut B,
+    /// Gradient of the position table.
+    pub position: &'a mut B,
+    /// Gradient of the type table; only row 0 receives one.
+    pub token_type: &'a mut B,
+    /// Gradient of the layer norm.
+    pub norm: AffineGradient<'a, B>,
+}
+
+/// What a fused layer norm writes.
+#[derive(Debug)]
+pub struct NormOutput<'a, B> {
+    /// `[tokens, hidden]`: what the norm was taken of; backward reads it. For a residual norm it comes in as the layer's
+    /// output and leaves as `dropout(output) + residual`.
+    pub sum: &'a mut B,
+    /// `[tokens, 2]`: mean and 1/√(variance + ε) of each row.
+    pub statistics: &'a mut B,
+    /// `[tokens, hidden]`: the normalised rows.
+    pub output: &'a mut B,
+}
+
+/// The size of a product `[rows, inputs] × [outputs, inputs]ᵀ`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinearSize {
+    /// Rows of the input.
+    pub rows: usize,
+    /// Columns of the input.
+    pub inputs: usize,
+    /// Columns of the output.
+    pub outputs: usize,
+}
+
+/// The function after a linear layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// None.
+    Identity,
+    /// `max(0, x)`.
+    Relu,
+    /// `x · Φ(x)` with the exact normal distribution (erf).
+    Gelu,
+    /// The tanh approximation of GELU, `gelu_new` in checkpoints.
+    GeluTanh,
+}
+
+/// What attention reads: `[tokens, hidden]` each, heads side by side, `hidden / heads` columns a head (any number).
+#[derive(Debug)]
+pub struct AttentionInputs<'a, B> {
+    /// Queries.
+    pub query: &'a B,
+    /// Keys.
+    pub key: &'a B,
+    /// Values.
+    pub value: &'a B,
+    /// Which rows belong to which text.
+    pub tokens: &'a Tokens,
+    /// Number of heads.
+    pub heads: usize,
+    /// Columns of all heads together.
+    pub hidden: usize,
+    /// Dropout of the probabilities.
+    pub dropout: Dropout,
+}
+
+impl<B> Clone for AttentionInputs<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for AttentionInputs<'_, B> {}
+
+/// What the in-batch loss reads.
+#[derive(Debug)]
+pub struct ContrastiveInputs<'a, B> {
+    /// `[n_queries, hidden]`.
+    pub queries: &'a B,
+    /// `[n_documents, hidden]`; document `i` is the positive of query `i`, the rest are negatives of all.
+    pub documents: &'a B,
+    /// Number of queries, at most `n_documents`.
+    pub n_queries: usize,
+    /// Number of documents.
+    pub n_documents: usize,
+    /// Columns of both.
+    pub hidden: usize,
+    /// Scores are divided by this.
+    pub temperature: f64,
+    /// (query, document) pairs that take no part as negatives; never a query with its own positive.
+    pub excluded: &'a [(u32, u32)],
+}
+
+impl<B> Clone for ContrastiveInputs<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for ContrastiveInputs<'_, B> {}
+
+/// How well a batch's queries find their positives.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Agreement {
+    /// Mean cross-entropy over the queries, in nats.
+    pub loss: f64,
+    /// Number of queries whose positive has the highest score (ties count as found).
+    pub correct: usize,
+}
+
+/// One AdamW step (Loshchilov & Hutter 2019, decoupled decay), with PyTorch's order of operations.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamwStep {
+    /// Learning rate of this step.
+    pub learning_rate: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the denominator.
+    pub epsilon: f64,
+    /// The parameter is multiplied by `1 − learning_rate · weight_decay` first.
+    pub weight_decay: f64,
+    /// The step's number, from 1, for the bias correction.
+    pub step: u64,
+    /// The gradient is multiplied by this as it is read (clipping).
+    pub gradient_scale: f64,
+}
+
+/// The operator set of one device.
+pub trait Ops: Send + Sync {
+    /// A flat array of numbers on the device.
+    type Buffer: Send + Sync;
+
+    // Memory.
+
+    /// `len` zeros.
+    fn zeros(&self, len: usize) -> Self::Buffer;
+    /// `len` numbers that the caller overwrites before reading; an implementation may leave old contents there.
+    fn scratch(&self, len: usize) -> Self::Buffer {
+        self.zeros(len)
+    }
+    /// A copy of `values` on the device.
+    fn upload(&self, values: &[f32]) -> Self::Buffer;
+    /// A copy of the buffer on the host.
+    fn download(&self, buffer: &Self::Buffer) -> Vec<f32>;
+    /// Number of elements.
+    fn len(&self, buffer: &Self::Buffer) -> usize;
+    /// Sets every element.
+    fn fill(&self, buffer: &mut Self::Buffer, value: f32);
+
+    // Elementwise and rows.
+
+    /// `into += from`.
+    fn add(&self, from: &Self::Buffer, into: &mut Self::Buffer);
+    /// `buffer *= factor`.
+    fn scale(&self, buffer: &mut Self::Buffer, factor: f64);
+    /// Σ of squares, added in a fixed order in f64.
+    fn sum_of_squares(&self, buffer: &Self::Buffer) -> f64;
+    /// Index of the first element that is NaN or infinite.
+    fn first_non_finite(&self, buffer: &Self::Buffer) -> Option<usize>;
+    /// `out[i] = from[rows[i]]` for rows of `columns` elements.
+    fn gather_rows(&self, columns: usize, rows: &[u32], from: &Self::Buffer, out: &mut Self::Buffer);
+    /// `into[rows[i]] += from[i]`, in the order of `i`.
+    fn scatter_add_rows(&self, columns: usize, rows: &[u32], from: &Self::Buffer, into: &mut Self::Buffer);
+
+    // Encoder.
+
+    /// Embedding, layer norm with `epsilon`, dropout: `output = dropout(norm(word + position + type))`.
+    fn embed(
+        &self,
+        tables: EmbeddingTables<'_, Self::Buffer>,
+        tokens: &Tokens,
+        hidden: usize,
+        epsilon: f64,
+        dropout: Dropout,
+        out: NormOutput<'_, Self::Buffer>,
+    );
+    /// Backward of [`Ops::embed`]: `sum` and `statistics` are what forward wrote.
+    fn embed_backward(
+        &self,
+        norm: Affine<'_, Self::Buffer>,
+        tokens: &Tokens,
+        hidden: usize,
+        dropout: Dropout,
+        sum: &Self::Buffer,
+        statistics: &Self::Buffer,
+        d_output: &Self::Buffer,
+        gradient: EmbeddingGradient<'_, Self::Buffer>,
+    );
+
+    /// `output = activation(x · weightᵀ + bias)`; `before`, when asked for, receives what the activation was taken of.
+    fn linear(
+        &self,
+        size: LinearSize,
+        x: &Self::Buffer,
+        layer: Affine<'_, Self::Buffer>,
+        activation: Activation,
+        before: Option<&mut Self::Buffer>,
+        output: &mut Self::Buffer,
+    );
+    /// Gradients of the weight and the bias of `x · weightᵀ + bias`.
+    fn linear_backward_parameters(
+        &self,
+        size: LinearSize,
+        x: &Self::Buffer,
+        d_output: &Self::Buffer,
+        gradient: AffineGradient<'_, Self::Buffer>,
+    );
+    /// Gradient of the input of `x · weightᵀ + bias`.
+    fn linear_backward_input(
+        &self,
+        size: LinearSize,
+        weight: &Self::Buffer,
+        d_output: &Self::Buffer,
+        dx: &mut Self::Buffer,
+    );
+    /// As [`Ops::linear_backward_input`], added to what is there.
+    fn linear_backward_input_add(
+        &self,
+        size: LinearSize,
+        weight: &Self::Buffer,
+        d_output: &Self::Buffer,
+        dx: &mut Self::Buffer,
+    );
+    /// `output = activation(before)`.
+    fn activate(&self, activation: Activation, before: &Self::Buffer, output: &mut Self::Buffer);
+    /// `gradient *= activation'(before)`.
+    fn activate_backward(&self, activation: Activation, before: &Self::Buffer, gradient: &mut Self::Buffer);
+
+    /// Ragged multi-head attention: each token attends to the tokens of its own text,
+    /// `output = dropout(softmax(q kᵀ / √d)) v`.
+    /// `log_sums` `[heads, tokens]` receives the logarithm of each row's softmax denominator, which backward reads.
+    fn attention(
+        &self,
+        inputs: AttentionInputs<'_, Self::Buffer>,
+        output: &mut Self::Buffer,
+        log_sums: &mut Self::Buffer,
+    );
+    /// Backward of [`Ops::attention`]; recomputes the probabilities. `d_inputs` are query, key, value.
+    fn attention_backward(
+        &self,
+        inputs: AttentionInputs<'_, Self::Buffer>,
+        output: &Self::Buffer,
+        log_sums: &Self::Buffer,
+        d_output: &Self::Buffer,
+        d_inputs: [&mut Self::Buffer; 3],
+    );
+
+    /// Residual, dropout and layer norm: `sum = dropout(sum) + residual`, `output = norm(sum)`.
+    fn residual_norm(
+        &self,
+        residual: &Self::Buffer,
+        norm: Affine<'_, Self::Buffer>,
+        tokens: &Tokens,
+        hidden: usize,
+        epsilon: f64,
+        dropout: Dropout,
+        out: NormOutput<'_, Self::Buffer>,
+    );
+    /// Backward of [`Ops::residual_norm`]: gradients of the layer's output (`d_layer`) and of the residual.
+    #[expect(clippy::too_many_arguments, reason = "what forward read and wrote, and where the gradients go")]
+    fn residual_norm_backward(
+        &self,
+        norm: Affine<'_, Self::Buffer>,
+        tokens: &Tokens,
+        hidden: usize,
+        dropout: Dropout,
+        sum: &Self::Buffer,
+        statistics: &Self::Buffer,
+        d_output: &Self::Buffer,
+        d_layer: &mut Self::Buffer,
+        d_residual: &mut Self::Buffer,
+        gradient: AffineGradient<'_, Self::Buffer>,
+    );
+
+    /// `[tokens, hidden]` → `[texts, hidden]`.
+    fn pool(
+        &self,
+        pooling: Pooling,
+        tokens: &Tokens,
+        hidden: usize,
+        x: &Self::Buffer,
+        output: &mut Self::Buffer,
+    );
+    /// Backward of [`Ops::pool`]; `x` is what was pooled.
+    fn pool_backward(
+        &self,
+        pooling: Pooling,
+        tokens: &Tokens,
+        hidden: usize,
+        x: &Self::Buffer,
+        d_output: &Self::Buffer,
+        dx: &mut Self::Buffer,
+    );
+
+    // Block.
+
+    /// Softmax over each row of `columns` elements.
+    fn softmax(&self, columns: usize, logits: &Self::Buffer, output: &mut Self::Buffer);
+    /// Backward of [`Ops::softmax`]; `output` is what forward wrote.
+    fn softmax_backward(
+        &self,
+        columns: usize,
+        output: &Self::Buffer,
+        d_output: &Self::Buffer,
+        d_logits: &mut Self::Buffer,
+    );
+    /// `logits += epsilon ⊙ softplus(raw)`: the noise of a noisy gate.
+    fn add_gate_noise(&self, epsilon: &Self::Buffer, raw: &Self::Buffer, logits: &mut Self::Buffer);
+    /// Gradient of `raw` in [`Ops::add_gate_noise`]; that of `logits` passes unchanged.
+    fn add_gate_noise_backward(
+        &self,
+        epsilon: &Self::Buffer,
+        raw: &Self::Buffer,
+        d_logits: &Self::Buffer,
+        d_raw: &mut Self::Buffer,
+    );
+    /// The column of the largest element of each row; the first of equals.
+    fn arg_max(&self, columns: usize, x: &Self::Buffer) -> Vec<u32>;
+    /// `out[row] = x[row, choice[row]]`.
+    fn take_columns(&self, columns: usize, choice: &[u32], x: &Self::Buffer, out: &mut Self::Buffer);
+    /// Backward of [`Ops::take_columns`]: `dx[row, choice[row]] = d_out[row]`, 0 elsewhere.
+    fn take_columns_backward(
+        &self,
+        columns: usize,
+        choice: &[u32],
+        d_out: &Self::Buffer,
+        dx: &mut Self::Buffer,
+    );
+    /// `out[row] = Σ_i weights[row, i] · parts[i][row]` for rows of `columns` elements.
+    fn mix(&self, columns: usize, weights: &Self::Buffer, parts: &[Self::Buffer], out: &mut Self::Buffer);
+    /// Gradient of the weights in [`Ops::mix`].
+    fn mix_backward_weights(
+        &self,
+        columns: usize,
+        parts: &[Self::Buffer],
+        d_out: &Self::Buffer,
+        d_weights: &mut Self::Buffer,
+    );
+    /// Gradient of part `part` of `n_parts` in [`Ops::mix`].
+    fn mix_backward_part(
+        &self,
+        columns: usize,
+        weights: &Self::Buffer,
+        part: usize,
+        n_parts: usize,
+        d_out: &Self::Buffer,
+        d_part: &mut Self::Buffer,
+    );
+    /// `out = x / max(‖x‖₂, epsilon)` for each row; `norms` receives the ‖x‖₂.
+    fn normalize(
+        &self,
+        columns: usize,
+        epsilon: f64,
+        x: &Self::Buffer,
+        out: &mut Self::Buffer,
+        norms: &mut Self::Buffer,
+    );
+    /// Backward of [`Ops::normalize`]; `out` and `norms` are what forward wrote.
+    fn normalize_backward(
+        &self,
+        columns: usize,
+        epsilon: f64,
+        out: &Self::Buffer,
+        norms: &Self::Buffer,
+        d_out: &Self::Buffer,
+        dx: &mut Self::Buffer,
+    );
+
+    // Training.
+
+    /// In-batch softmax cross-entropy of `queries · documentsᵀ / temperature` with the diagonal as labels, and the
+    /// gradients of both sides of its mean.
+    fn contrastive(
+        &self,
+        inputs: ContrastiveInputs<'_, Self::Buffer>,
+        d_queries: &mut Self::Buffer,
+        d_documents: &mut Self::Buffer,
+    ) -> Agreement;
+    /// One optimiser step over every element of a parameter; `moments` are the first and the second.
+    fn adamw(
+        &self,
+        step: AdamwStep,
+        gradient: &Self::Buffer,
+        moments: [&mut Self::Buffer; 2],
+        parameter: &mut Self::Buffer,
+    );
+}

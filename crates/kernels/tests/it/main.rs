@@ -1,0 +1,7 @@
+//! The operators against finite differences, against the reference, and against themselves on other threads.
+
+mod agreement;
+mod draws;
+mod gradients;
+mod known_values;
+mod nan;

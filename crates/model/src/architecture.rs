@@ -1,0 +1,85 @@
+//! A retriever without its values: encoder, pooling and block over one layout of parameters.
+
+use sbmoe_kernels::{Ops, Pooling, Tokens};
+
+use crate::bert::{Bert, DropoutPlan, Kept};
+use crate::folder::BertConfig;
+use crate::moe::{Block, BlockConfig};
+use crate::parameters::{Layout, Tensors};
+
+/// Encoder, pooling and, behind them, at most one block.
+#[derive(Debug, Clone)]
+pub struct Architecture {
+    /// Every parameter's name and shape: the encoder's first, then the block's.
+    pub layout: Layout,
+    /// The encoder.
+    pub bert: Bert,
+    /// The encoder's sizes.
+    pub config: BertConfig,
+    /// How token vectors become one.
+    pub pooling: Pooling,
+    /// The block, if the retriever has one.
+    pub block: Option<Block>,
+    encoder_parameters: usize,
+}
+
+impl Architecture {
+    /// Declares all parameters.
+    pub fn new(config: BertConfig, pooling: Pooling, block: Option<BlockConfig>) -> Self {
+        let mut layout = Layout::default();
+        let bert = Bert::new(&config, &mut layout);
+        let encoder_parameters = layout.parameters().len();
+        let block = block.map(|block| Block::new(block, &mut layout));
+        Self { layout, bert, config, pooling, block, encoder_parameters }
+    }
+
+    /// `h`, the columns of pooled vectors and of the block's output.
+    pub fn hidden(&self) -> usize {
+        self.config.hidden_size
+    }
+
+    /// How many of the layout's parameters are the encoder's; they come first.
+    pub fn encoder_parameters(&self) -> usize {
+        self.encoder_parameters
+    }
+
+    /// Pooled vectors `x [texts, hidden]` without dropout.
+    pub fn pooled<O: Ops>(&self, ops: &O, parameters: &Tensors<O::Buffer>, tokens: &Tokens) -> O::Buffer {
+        let hidden_states = self.bert.hidden_states(ops, parameters, tokens);
+        self.pool(ops, tokens, &hidden_states)
+    }
+
+    /// As [`Architecture::pooled`], with dropout, keeping what [`Architecture::backward_pooled`] needs.
+    pub fn forward_pooled<O: Ops>(
+        &self,
+        ops: &O,
+        parameters: &Tensors<O::Buffer>,
+        tokens: &Tokens,
+        dropout: &DropoutPlan,
+    ) -> (O::Buffer, Kept<O::Buffer>) {
+        let kept = self.bert.forward(ops, parameters, tokens, dropout);
+        (self.pool(ops, tokens, kept.hidden_states()), kept)
+    }
+
+    /// Adds the encoder's gradients, given that of the pooled vectors.
+    pub fn backward_pooled<O: Ops>(
+        &self,
+        ops: &O,
+        parameters: &Tensors<O::Buffer>,
+        tokens: &Tokens,
+        dropout: &DropoutPlan,
+        kept: Kept<O::Buffer>,
+        d_pooled: &O::Buffer,
+        gradients: &mut Tensors<O::Buffer>,
+    ) {
+        let mut d_hidden = ops.scratch(tokens.n_tokens() * self.hidden());
+        ops.pool_backward(self.pooling, tokens, self.hidden(), kept.hidden_states(), d_pooled, &mut d_hidden);
+        self.bert.backward(ops, parameters, tokens, dropout, kept, d_hidden, gradients);
+    }
+
+    fn pool<O: Ops>(&self, ops: &O, tokens: &Tokens, hidden_states: &O::Buffer) -> O::Buffer {
+        let mut pooled = ops.scratch(tokens.n_texts() * self.hidden());
+        ops.pool(self.pooling, tokens, self.hidden(), hidden_states, &mut pooled);
+        pooled
+    }
+}

@@ -1,0 +1,100 @@
+//! The whole encoder: token ids to the last layer's hidden states, and back.
+
+use sbmoe_kernels::{Ops, Tokens};
+
+use super::dropout::DropoutPlan;
+use super::embeddings::{Embeddings, KeptEmbeddings};
+use super::layer::{KeptLayer, Layer};
+use crate::folder::BertConfig;
+use crate::parameters::{Layout, Tensors};
+
+/// A BERT encoder: where its parameters are, not what they hold.
+#[derive(Debug, Clone)]
+pub struct Bert {
+    embeddings: Embeddings,
+    layers: Vec<Layer>,
+}
+
+/// Whether a forward pass keeps what backward needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Only the result: memory is one layer's.
+    Nothing,
+    /// What [`Bert::backward`] reads.
+    ForBackward,
+}
+
+/// What a forward pass kept for [`Bert::backward`].
+#[derive(Debug)]
+pub struct Kept<B> {
+    embeddings: KeptEmbeddings<B>,
+    layers: Vec<KeptLayer<B>>,
+}
+
+impl<B> Kept<B> {
+    /// The last layer's hidden states, `[tokens, hidden]`.
+    pub fn hidden_states(&self) -> &B {
+        self.layers.last().map_or(&self.embeddings.output, |layer| &layer.output.output)
+    }
+}
+
+impl Bert {
+    /// Declares the encoder's parameters under Hugging Face's names.
+    pub fn new(config: &BertConfig, layout: &mut Layout) -> Self {
+        let embeddings = Embeddings::new(config, layout);
+        let layers = (0..config.num_hidden_layers).map(|number| Layer::new(config, number, layout)).collect();
+        Self { embeddings, layers }
+    }
+
+    /// Hidden states of the last layer, `[tokens, hidden]`, without dropout.
+    pub fn hidden_states<O: Ops>(
+        &self,
+        ops: &O,
+        parameters: &Tensors<O::Buffer>,
+        tokens: &Tokens,
+    ) -> O::Buffer {
+        let dropout = DropoutPlan::off();
+        let mut x = self.embeddings.forward(ops, parameters, tokens, &dropout).output;
+        for layer in &self.layers {
+            x = layer.forward(ops, parameters, tokens, &dropout, &x, Keep::Nothing).output.output;
+        }
+        x
+    }
+
+    /// As [`Bert::hidden_states`], with dropout, keeping what backward needs.
+    pub fn forward<O: Ops>(
+        &self,
+        ops: &O,
+        parameters: &Tensors<O::Buffer>,
+        tokens: &Tokens,
+        dropout: &DropoutPlan,
+    ) -> Kept<O::Buffer> {
+        let embeddings = self.embeddings.forward(ops, parameters, tokens, dropout);
+        let mut kept = Kept { embeddings, layers: Vec::with_capacity(self.layers.len()) };
+        for layer in &self.layers {
+            let x = kept.hidden_states();
+            let next = layer.forward(ops, parameters, tokens, dropout, x, Keep::ForBackward);
+            kept.layers.push(next);
+        }
+        kept
+    }
+
+    /// Adds every parameter's gradient, given that of the hidden states; what was kept is freed on the way.
+    pub fn backward<O: Ops>(
+        &self,
+        ops: &O,
+        parameters: &Tensors<O::Buffer>,
+        tokens: &Tokens,
+        dropout: &DropoutPlan,
+        mut kept: Kept<O::Buffer>,
+        mut gradient: O::Buffer,
+        gradients: &mut Tensors<O::Buffer>,
+    ) {
+        for layer in self.layers.iter().rev() {
+            let own = kept.layers.pop().expect("forward kept every layer");
+            let x = kept.hidden_states();
+            gradient = layer.backward(ops, parameters, tokens, dropout, x, &own, &gradient, gradients);
+        }
+        self.embeddings.backward(ops, parameters, tokens, dropout, &kept.embeddings, &gradient, gradients);
+    }
+}

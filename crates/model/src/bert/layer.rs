@@ -1,0 +1,289 @@
+//! One Transformer layer: self-attention, residual and norm; feed-forward, residual and norm.
+
+use sbmoe_kernels::{Activation, AttentionInputs, LinearSize, NormOutput, Ops, Tokens};
+
+use super::dropout::{DropoutPlan, Site};
+use super::encoder::Keep;
+use crate::folder::BertConfig;
+use crate::parameters::{AffineIds, Layout, Tensors};
+
+#[derive(Debug, Clone)]
+pub(super) struct Layer {
+    number: usize,
+    query: AffineIds,
+    key: AffineIds,
+    value: AffineIds,
+    attention_dense: AffineIds,
+    attention_norm: AffineIds,
+    intermediate: AffineIds,
+    output_dense: AffineIds,
+    output_norm: AffineIds,
+    activation: Activation,
+    hidden: usize,
+    intermediate_size: usize,
+    heads: usize,
+    epsilon: f64,
+}
+
+/// What backward reads. The activation itself is recomputed from what it was taken of.
+#[derive(Debug)]
+pub(super) struct KeptLayer<B> {
+    query: B,
+    key: B,
+    value: B,
+    context: B,
+    log_sums: B,
+    attention: KeptNorm<B>,
+    before_activation: Option<B>,
+    pub(super) output: KeptNorm<B>,
+}
+
+/// A residual norm's input sum, statistics and output.
+#[derive(Debug)]
+pub(super) struct KeptNorm<B> {
+    sum: B,
+    statistics: B,
+    pub(super) output: B,
+}
+
+impl Layer {
+    pub(super) fn new(config: &BertConfig, number: usize, layout: &mut Layout) -> Self {
+        let (hidden, intermediate_size) = (config.hidden_size, config.intermediate_size);
+        let name = |part: &str| format!("encoder.layer.{number}.{part}");
+        Self {
+            number,
+            query: layout.add_linear(&name("attention.self.query"), hidden, hidden),
+            key: layout.add_linear(&name("attention.self.key"), hidden, hidden),
+            value: layout.add_linear(&name("attention.self.value"), hidden, hidden),
+            attention_dense: layout.add_linear(&name("attention.output.dense"), hidden, hidden),
+            attention_norm: layout.add_norm(&name("attention.output.LayerNorm"), hidden),
+            intermediate: layout.add_linear(&name("intermediate.dense"), hidden, intermediate_size),
+            output_dense: layout.add_linear(&name("output.dense"), intermediate_size, hidden),
+            output_norm: layout.add_norm(&name("output.LayerNorm"), hidden),
+            activation: config.hidden_act.activation(),
+            hidden,
+            intermediate_size,
+            heads: config.num_attention_heads,
+            epsilon: config.layer_norm_eps,
+        }
+    }
+
+    pub(super) fn forward<O: Ops>(
+        &self,
+        ops: &O,
+        parameters: &Tensors<O::Buffer>,
+        tokens: &Tokens,
+        dropout: &DropoutPlan,
+        x: &O::Buffer,
+        keep: Keep,
+    ) -> KeptLayer<O::Buffer> {
+        let [query, key, value] =
+            [self.query, self.key, self.value].map(|ids| self.dense(ops, parameters, tokens, ids, x));
+        let mut context = ops.scratch(tokens.n_tokens() * self.hidden);
+        let mut log_sums = ops.scratch(tokens.n_tokens() * self.heads);
+        ops.attention(self.attention(&query, &key, &value, tokens, dropout), &mut context, &mut log_sums);
+        let projected = self.dense(ops, parameters, tokens, self.attention_dense, &context);
+        let site = Site::AttentionOutput(self.number);
+        let attention = self.norm(ops, parameters, tokens, dropout, (self.attention_norm, site), projected, x);
+
+        let mut activated = ops.scratch(tokens.n_tokens() * self.intermediate_size);
+        let mut before_activation =
+            (keep == Keep::ForBackward).then(|| ops.scratch(tokens.n_tokens() * self.intermediate_size));
+        ops.linear(
+            self.widening(tokens),
+            &attention.output,
+            parameters.affine(self.intermediate),
+            self.activation,
+            before_activation.as_mut(),
+            &mut activated,
+        );
+        let mut narrowed = ops.scratch(tokens.n_tokens() * self.hidden);
+        let output_dense = parameters.affine(self.output_dense);
+        ops.linear(self.narrowing(tokens), &activated, output_dense, Activation::Identity, None, &mut narrowed);
+        let site = Site::Output(self.number);
+        let output =
+            self.norm(ops, parameters, tokens, dropout, (self.output_norm, site), narrowed, &attention.output);
+        KeptLayer { query, key, value, context, log_sums, attention, before_activation, output }
+    }
+
+    /// Adds the parameters' gradients and returns that of `x`.
+    pub(super) fn backward<O: Ops>(
+        &self,
+        ops: &O,
+        parameters: &Tensors<O::Buffer>,
+        tokens: &Tokens,
+        dropout: &DropoutPlan,
+        x: &O::Buffer,
+        kept: &KeptLayer<O::Buffer>,
+        d_output: &O::Buffer,
+        gradients: &mut Tensors<O::Buffer>,
+    ) -> O::Buffer {
+        let d_attention = self.feed_forward_backward(ops, parameters, tokens, dropout, kept, d_output, gradients);
+        self.attention_backward(ops, parameters, tokens, dropout, x, kept, &d_attention, gradients)
+    }
+
+    /// From the gradient of the layer's output to that of the attention block's output.
+    fn feed_forward_backward<O: Ops>(
+        &self,
+        ops: &O,
+        parameters: &Tensors<O::Buffer>,
+        tokens: &Tokens,
+        dropout: &DropoutPlan,
+        kept: &KeptLayer<O::Buffer>,
+        d_output: &O::Buffer,
+        gradients: &mut Tensors<O::Buffer>,
+    ) -> O::Buffer {
+        let before = kept.before_activation.as_ref().expect("backward follows a forward that kept what it needs");
+        let site = Site::Output(self.number);
+        let (d_narrowed, mut d_attention) = self.norm_backward(
+            ops,
+            parameters,
+            tokens,
+            dropout,
+            (self.output_norm, site),
+            &kept.output,
+            d_output,
+            gradients,
+        );
+        let mut activated = ops.scratch(tokens.n_tokens() * self.intermediate_size);
+        ops.activate(self.activation, before, &mut activated);
+        let size = self.narrowing(tokens);
+        ops.linear_backward_parameters(size, &activated, &d_narrowed, gradients.affine_mut(self.output_dense));
+        let mut d_widened = activated;
+        ops.linear_backward_input(size, parameters.get(self.output_dense.weight), &d_narrowed, &mut d_widened);
+        ops.activate_backward(self.activation, before, &mut d_widened);
+        let size = self.widening(tokens);
+        let gradient = gradients.affine_mut(self.intermediate);
+        ops.linear_backward_parameters(size, &kept.attention.output, &d_widened, gradient);
+        let weight = parameters.get(self.intermediate.weight);
+        ops.linear_backward_input_add(size, weight, &d_widened, &mut d_attention);
+        d_attention
+    }
+
+    /// From the gradient of the attention block's output to that of the layer's input.
+    fn attention_backward<O: Ops>(
+        &self,
+        ops: &O,
+        parameters: &Tensors<O::Buffer>,
+        tokens: &Tokens,
+        dropout: &DropoutPlan,
+        x: &O::Buffer,
+        kept: &KeptLayer<O::Buffer>,
+        d_attention: &O::Buffer,
+        gradients: &mut Tensors<O::Buffer>,
+    ) -> O::Buffer {
+        let site = Site::AttentionOutput(self.number);
+        let (d_projected, mut dx) = self.norm_backward(
+            ops,
+            parameters,
+            tokens,
+            dropout,
+            (self.attention_norm, site),
+            &kept.attention,
+            d_attention,
+            gradients,
+        );
+        let (size, length) = (self.square(tokens), tokens.n_tokens() * self.hidden);
+        ops.linear_backward_parameters(size, &kept.context, &d_projected, gradients.affine_mut(self.attention_dense));
+        let mut d_context = ops.scratch(length);
+        let weight = parameters.get(self.attention_dense.weight);
+        ops.linear_backward_input(size, weight, &d_projected, &mut d_context);
+        let [mut d_query, mut d_key, mut d_value] = [ops.scratch(length), ops.scratch(length), ops.scratch(length)];
+        ops.attention_backward(
+            self.attention(&kept.query, &kept.key, &kept.value, tokens, dropout),
+            &kept.context,
+            &kept.log_sums,
+            &d_context,
+            [&mut d_query, &mut d_key, &mut d_value],
+        );
+        for (ids, gradient) in [(self.query, d_query), (self.key, d_key), (self.value, d_value)] {
+            ops.linear_backward_parameters(size, x, &gradient, gradients.affine_mut(ids));
+            ops.linear_backward_input_add(size, parameters.get(ids.weight), &gradient, &mut dx);
+        }
+        dx
+    }
+
+    fn dense<O: Ops>(
+        &self,
+        ops: &O,
+        parameters: &Tensors<O::Buffer>,
+        tokens: &Tokens,
+        ids: AffineIds,
+        x: &O::Buffer,
+    ) -> O::Buffer {
+        let mut output = ops.scratch(tokens.n_tokens() * self.hidden);
+        ops.linear(self.square(tokens), x, parameters.affine(ids), Activation::Identity, None, &mut output);
+        output
+    }
+
+    fn norm<O: Ops>(
+        &self,
+        ops: &O,
+        parameters: &Tensors<O::Buffer>,
+        tokens: &Tokens,
+        dropout: &DropoutPlan,
+        (ids, site): (AffineIds, Site),
+        mut sum: O::Buffer,
+        residual: &O::Buffer,
+    ) -> KeptNorm<O::Buffer> {
+        let mut statistics = ops.scratch(2 * tokens.n_tokens());
+        let mut output = ops.scratch(tokens.n_tokens() * self.hidden);
+        let out = NormOutput { sum: &mut sum, statistics: &mut statistics, output: &mut output };
+        let norm = parameters.affine(ids);
+        ops.residual_norm(residual, norm, tokens, self.hidden, self.epsilon, dropout.at(site), out);
+        KeptNorm { sum, statistics, output }
+    }
+
+    /// Gradients of what entered the norm: the layer's output, and the residual.
+    fn norm_backward<O: Ops>(
+        &self,
+        ops: &O,
+        parameters: &Tensors<O::Buffer>,
+        tokens: &Tokens,
+        dropout: &DropoutPlan,
+        (ids, site): (AffineIds, Site),
+        kept: &KeptNorm<O::Buffer>,
+        d_output: &O::Buffer,
+        gradients: &mut Tensors<O::Buffer>,
+    ) -> (O::Buffer, O::Buffer) {
+        let length = tokens.n_tokens() * self.hidden;
+        let (mut d_layer, mut d_residual) = (ops.scratch(length), ops.scratch(length));
+        ops.residual_norm_backward(
+            parameters.affine(ids),
+            tokens,
+            self.hidden,
+            dropout.at(site),
+            &kept.sum,
+            &kept.statistics,
+            d_output,
+            &mut d_layer,
+            &mut d_residual,
+            gradients.affine_mut(ids),
+        );
+        (d_layer, d_residual)
+    }
+
+    fn attention<'a, B>(
+        &self,
+        query: &'a B,
+        key: &'a B,
+        value: &'a B,
+        tokens: &'a Tokens,
+        dropout: &DropoutPlan,
+    ) -> AttentionInputs<'a, B> {
+        let dropout = dropout.at(Site::Probabilities(self.number));
+        AttentionInputs { query, key, value, tokens, heads: self.heads, hidden: self.hidden, dropout }
+    }
+
+    fn square(&self, tokens: &Tokens) -> LinearSize {
+        LinearSize { rows: tokens.n_tokens(), inputs: self.hidden, outputs: self.hidden }
+    }
+
+    fn widening(&self, tokens: &Tokens) -> LinearSize {
+        LinearSize { rows: tokens.n_tokens(), inputs: self.hidden, outputs: self.intermediate_size }
+    }
+
+    fn narrowing(&self, tokens: &Tokens) -> LinearSize {
+        LinearSize { rows: tokens.n_tokens(), inputs: self.intermediate_size, outputs: self.hidden }
+    }
+}

@@ -1,0 +1,151 @@
+//! Model folders: what the files of Hugging Face and sentence-transformers say about a model, read and written.
+//!
+//! A [`ModelFolder`] is the description: the encoder's configuration, pooling, normalisation, prompts, lengths and
+//! where the weights lie. The weights themselves are read by [`crate::checkpoint`], texts by [`crate::tokenizer`].
+//! Both generations of sentence-transformers' files are read; the older one is written, since the other servers of
+//! such folders understand it.
+//! Left out: names of the hub (a folder is given), and every architecture but BERT.
+
+use std::path::{Path, PathBuf};
+
+pub use sbmoe_kernels::Pooling;
+
+pub use self::card::{CardResult, ModelCard};
+pub use self::config::{BertConfig, HiddenAct};
+pub use self::error::FolderError;
+pub use self::fingerprint::fingerprint;
+pub use self::prompts::{Prompts, Similarity};
+pub use self::write::{WriteBlock, WriteFolder, write_sentence_transformers};
+
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::moe::BlockConfig;
+use crate::tokenizer::{Tokenizer, TokenizerError};
+
+mod card;
+mod config;
+mod error;
+mod fingerprint;
+mod json_file;
+mod modules;
+mod pooling;
+mod prompts;
+mod replace;
+mod sentence;
+mod write;
+
+/// The number of tokens at which texts are cut unless the folder or the user says otherwise, special tokens included.
+pub const DEFAULT_MAX_LENGTH: usize = 256;
+
+/// What a model folder says.
+#[derive(Clone, Debug)]
+pub struct ModelFolder {
+    /// The folder.
+    pub dir: PathBuf,
+    /// The folder of the encoder's weights and tokenizer: `dir` itself, or `0_Transformer` in the oldest layout.
+    pub encoder: PathBuf,
+    /// The encoder's configuration.
+    pub bert: BertConfig,
+    /// How token vectors become one; the mean where the folder does not say.
+    pub pooling: Pooling,
+    /// Whether the folder ends in a `Normalize` module.
+    pub normalize: bool,
+    /// The folder of the mixture-of-experts block, if there is one.
+    pub block: Option<PathBuf>,
+    /// The number of tokens at which texts are cut, where the folder says so.
+    pub max_length: Option<usize>,
+    /// Whether texts are lower-cased before the tokenizer sees them.
+    pub lower_case: bool,
+    /// What is put before queries and documents.
+    pub prompts: Prompts,
+    /// How vectors are meant to be compared, where the folder says so.
+    pub similarity: Option<Similarity>,
+}
+
+impl ModelFolder {
+    /// Reads a sentence-transformers folder, or a bare Hugging Face one (mean pooling, no normalisation).
+    ///
+    /// # Errors
+    /// A missing `config.json`, a file that cannot be read, or anything that is not supported, by name.
+    pub fn open(dir: &Path) -> Result<Self, FolderError> {
+        let modules = modules::read(dir)?;
+        let encoder = modules.as_ref().map_or_else(|| dir.to_owned(), |modules| modules.encoder.clone());
+        let bert = BertConfig::read(&encoder)?;
+        let sentence = sentence::read(&encoder)?;
+        let (prompts, similarity) = prompts::read(dir)?;
+        let (pooling, normalize, block) = match modules {
+            None => (Pooling::default(), false, None),
+            Some(modules) => {
+                let pooling = pooling::read(&modules.pooling, &bert, &prompts)?;
+                (pooling, modules.normalize, modules.block)
+            }
+        };
+        Ok(Self {
+            dir: dir.to_owned(),
+            encoder,
+            bert,
+            pooling,
+            normalize,
+            block,
+            max_length: sentence.max_length,
+            lower_case: sentence.lower_case,
+            prompts,
+            similarity,
+        })
+    }
+
+    /// Opens the encoder's weights.
+    ///
+    /// # Errors
+    /// See [`Checkpoint::open`].
+    pub fn checkpoint(&self) -> Result<Checkpoint, CheckpointError> {
+        Checkpoint::open(&self.encoder)
+    }
+
+    /// The block's configuration, if there is a block.
+    ///
+    /// # Errors
+    /// A `config.json` of the block that is missing, malformed, or meant for another hidden size.
+    pub fn block_config(&self) -> Result<Option<BlockConfig>, FolderError> {
+        let Some(dir) = &self.block else { return Ok(None) };
+        let path = dir.join("config.json");
+        let config: BlockConfig = json_file::read(&path)?;
+        if config.hidden != self.bert.hidden_size {
+            let (block, encoder) = (config.hidden, self.bert.hidden_size);
+            let reason = format!("the block's `hidden` is {block}, but the encoder's `hidden_size` is {encoder}");
+            return Err(FolderError::Invalid { path, reason });
+        }
+        Ok(Some(config))
+    }
+
+    /// Opens the block's weights, if there is a block.
+    ///
+    /// # Errors
+    /// See [`Checkpoint::open`].
+    pub fn block_checkpoint(&self) -> Result<Option<Checkpoint>, CheckpointError> {
+        self.block.as_deref().map(Checkpoint::open).transpose()
+    }
+
+    /// Opens the tokenizer. `None` follows the folder, whose own default length is [`DEFAULT_MAX_LENGTH`] tokens or
+    /// the model's limit if that is lower.
+    ///
+    /// # Errors
+    /// A tokenizer that is missing, malformed or larger than the model's vocabulary, or a length beyond the model's.
+    pub fn tokenizer(
+        &self,
+        lower_case: Option<bool>,
+        max_length: Option<usize>,
+    ) -> Result<Tokenizer, TokenizerError> {
+        let limit = self.bert.max_position_embeddings;
+        let folder = self.max_length.unwrap_or(DEFAULT_MAX_LENGTH).min(limit);
+        let max_length = max_length.unwrap_or(folder);
+        if max_length > limit {
+            return Err(TokenizerError::TooLong { asked: max_length, limit });
+        }
+        let tokenizer = Tokenizer::open(&self.encoder, lower_case.unwrap_or(self.lower_case), max_length)?;
+        let (tokens, vocabulary) = (tokenizer.vocabulary_size(), self.bert.vocab_size);
+        if tokens > vocabulary {
+            return Err(TokenizerError::Vocabulary { dir: self.encoder.clone(), tokens, vocabulary });
+        }
+        Ok(tokenizer)
+    }
+}

@@ -1,0 +1,77 @@
+//! Replacing a whole folder at once: it is written beside its place and moved there when it is complete.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{FolderError, fingerprint};
+use crate::checkpoint::sync_parent;
+
+/// Calls `write` with an empty folder beside `dir` and moves that to `dir` if it succeeds.
+///
+/// An older model at `dir` is moved aside first and deleted last. Killed between the two moves, a run leaves the old
+/// model under `.NAME.previous`, whence the next call restores it. A folder that holds anything but a saved model is
+/// not replaced.
+pub(super) fn replace(
+    dir: &Path,
+    write: impl FnOnce(&Path) -> Result<(), FolderError>,
+) -> Result<(), FolderError> {
+    let (partial, previous) = (sibling(dir, "partial")?, sibling(dir, "previous")?);
+    if previous.exists() {
+        if dir.exists() {
+            fs_err::remove_dir_all(&previous)?;
+        } else {
+            fs_err::rename(&previous, dir)?;
+        }
+    }
+    let occupied = is_occupied(dir)?;
+    if occupied && !dir.join(fingerprint::FILE).is_file() {
+        return Err(FolderError::Occupied { dir: dir.to_owned() });
+    }
+    if partial.exists() {
+        fs_err::remove_dir_all(&partial)?;
+    }
+    fs_err::create_dir_all(&partial)?;
+    let written = write(&partial).and_then(|()| {
+        if dir.exists() {
+            fs_err::rename(dir, &previous)?;
+        }
+        fs_err::rename(&partial, dir)?;
+        sync_parent(dir)?;
+        Ok(())
+    });
+    if written.is_err() {
+        // The first error is the one to report.
+        let _ = fs_err::remove_dir_all(&partial);
+        if previous.exists() && !dir.exists() {
+            let _ = fs_err::rename(&previous, dir);
+        }
+        return written;
+    }
+    if previous.exists() {
+        fs_err::remove_dir_all(&previous)?;
+    }
+    Ok(())
+}
+
+/// Whether there is something at `dir` that would be lost.
+fn is_occupied(dir: &Path) -> Result<bool, FolderError> {
+    match fs_err::read_dir(dir) {
+        Ok(mut entries) => Ok(entries.next().is_some()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `.NAME.suffix` in the same folder, so that moving from it never crosses file systems.
+fn sibling(dir: &Path, suffix: &str) -> Result<PathBuf, FolderError> {
+    let Some(name) = dir.file_name() else {
+        let reason = "it has no name of its own, so that it cannot be replaced; name a folder inside it".to_owned();
+        return Err(FolderError::Invalid { path: dir.to_owned(), reason });
+    };
+    let mut sibling = OsString::from(".");
+    sibling.push(name);
+    sibling.push(".");
+    sibling.push(suffix);
+    Ok(dir.with_file_name(sibling))
+}

@@ -1,0 +1,119 @@
+//! Text to token numbers, by the tokenizer that a model folder brings.
+//!
+//! `tokenizer.json` is used where there is one; else BERT's WordPiece is built from `vocab.txt`
+//! ([`word_piece`](self)). A file's own truncation and padding are disabled: texts are cut here, to a length that
+//! the caller chooses, and never padded.
+//! Encoding is single-threaded; a [`Tokenizer`] is shared by reference between threads.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use tokenizers::Tokenizer as Pipeline;
+
+pub use self::error::TokenizerError;
+
+mod error;
+mod files;
+mod word_piece;
+
+/// A tokenizer with the length and lower-casing that belong to a model.
+#[derive(Clone, Debug)]
+pub struct Tokenizer {
+    pipeline: Pipeline,
+    /// The special tokens before a text (`[CLS]`) and after it (`[SEP]`).
+    before: Vec<u32>,
+    after: Vec<u32>,
+    lower_case: bool,
+    max_length: usize,
+    vocabulary_size: usize,
+}
+
+impl Tokenizer {
+    /// Opens the tokenizer of an encoder's folder.
+    ///
+    /// With `lower_case`, texts are lower-cased before the tokenizer sees them; whether the tokenizer does so itself is
+    /// its own affair. `max_length` counts the special tokens.
+    ///
+    /// # Errors
+    /// Neither `tokenizer.json` nor `vocab.txt`, a file that cannot be read, or a length that leaves no room for text.
+    pub fn open(dir: &Path, lower_case: bool, max_length: usize) -> Result<Self, TokenizerError> {
+        let path = dir.join("tokenizer.json");
+        let mut pipeline = if path.is_file() {
+            let bytes = fs_err::read(&path)?;
+            Pipeline::from_bytes(&bytes)
+                .map_err(|error| TokenizerError::Invalid { path: path.clone(), reason: error.to_string() })?
+        } else if dir.join("vocab.txt").is_file() {
+            word_piece::build(dir)?
+        } else {
+            return Err(TokenizerError::Missing { dir: dir.to_owned() });
+        };
+        pipeline.with_padding(None);
+        pipeline.with_truncation(None).expect("to truncate nothing is always valid");
+
+        let (before, after) = special_tokens(&pipeline)?;
+        let least = before.len() + after.len() + 1;
+        if max_length < least {
+            return Err(TokenizerError::TooShort { asked: max_length, least });
+        }
+        let largest = pipeline.get_vocab(true).into_values().max();
+        let vocabulary_size = largest.map_or(0, |largest| largest as usize + 1);
+        Ok(Self { pipeline, before, after, lower_case, max_length, vocabulary_size })
+    }
+
+    /// The token numbers of a text with its special tokens, at most [`Tokenizer::max_length`] in all; what does not fit
+    /// is cut from the text's end.
+    ///
+    /// # Errors
+    /// A text that the tokenizer's model cannot express, which BERT's always can.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        let text = if self.lower_case { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) };
+        let encoding = self
+            .pipeline
+            .encode_fast(text.as_ref(), false)
+            .map_err(|error| TokenizerError::Encode { reason: error.to_string() })?;
+        let room = self.max_length - self.before.len() - self.after.len();
+        let tokens = encoding.get_ids();
+        let kept = &tokens[..tokens.len().min(room)];
+        Ok([self.before.as_slice(), kept, self.after.as_slice()].concat())
+    }
+
+    /// [`Tokenizer::encode`] of each text.
+    ///
+    /// # Errors
+    /// The first error of any text.
+    pub fn encode_batch(&self, texts: &[&str]) -> Result<Vec<Vec<u32>>, TokenizerError> {
+        texts.iter().map(|text| self.encode(text)).collect()
+    }
+
+    /// The number of tokens at which texts are cut, special tokens included.
+    pub fn max_length(&self) -> usize {
+        self.max_length
+    }
+
+    /// Whether texts are lower-cased before the tokenizer sees them.
+    pub fn lower_case(&self) -> bool {
+        self.lower_case
+    }
+
+    /// One more than the largest token number.
+    pub fn vocabulary_size(&self) -> usize {
+        self.vocabulary_size
+    }
+
+    /// The number of a token, for example of `[PAD]`.
+    pub fn token_id(&self, token: &str) -> Option<u32> {
+        self.pipeline.token_to_id(token)
+    }
+}
+
+/// The tokens that the pipeline puts before and after a text, told from a sample.
+fn special_tokens(pipeline: &Pipeline) -> Result<(Vec<u32>, Vec<u32>), TokenizerError> {
+    let encode = |special| {
+        pipeline.encode_fast("a", special).map_err(|error| TokenizerError::Encode { reason: error.to_string() })
+    };
+    let (bare, full) = (encode(false)?, encode(true)?);
+    let before = full.get_special_tokens_mask().iter().take_while(|special| **special == 1).count();
+    let after = full.len().saturating_sub(before + bare.len());
+    let ids = full.get_ids();
+    Ok((ids[..before].to_vec(), ids[ids.len() - after..].to_vec()))
+}

@@ -1,0 +1,15 @@
+//! Checkpoints, tokenizers and model folders: read as PyTorch and sentence-transformers wrote them, refused when they
+//! are damaged or hostile, written so that both can be read back.
+//!
+//! The samples in `tests/data` are made by `tools/make_checkpoint_samples.py`. Tests on a real model run when the
+//! environment variable `SBMOE_TEST_MODEL` names a folder with all-MiniLM-L6-v2, and say so when it does not.
+
+mod damage;
+mod folders;
+mod formats;
+mod pickles;
+mod real_model;
+mod samples;
+mod saved;
+mod selection;
+mod tokenizers;

@@ -1,0 +1,99 @@
+//! Token numbers equal those of the library that the models were trained with.
+
+use std::path::Path;
+
+use sbmoe_model::tokenizer::{Tokenizer, TokenizerError};
+use serde_json::Value;
+
+use crate::samples::{put, sample};
+
+/// The texts of the goldens, and the numbers that transformers gives them under one configuration.
+fn goldens(configuration: &str) -> Vec<(String, Vec<u32>)> {
+    let content = fs_err::read_to_string(sample("tokenizer/goldens.json")).unwrap();
+    let goldens: Value = serde_json::from_str(&content).unwrap();
+    let texts: Vec<String> = serde_json::from_value(goldens["texts"].clone()).unwrap();
+    let ids: Vec<Vec<u32>> = serde_json::from_value(goldens["ids"][configuration].clone()).unwrap();
+    assert_eq!(texts.len(), ids.len());
+    texts.into_iter().zip(ids).collect()
+}
+
+fn open(name: &str, lower_case: bool, max_length: usize) -> Tokenizer {
+    Tokenizer::open(&sample(&format!("tokenizer/{name}")), lower_case, max_length).unwrap()
+}
+
+#[test]
+fn vocab_txt_alone_gives_the_numbers_of_transformers() {
+    for configuration in ["uncased", "cased", "accents"] {
+        let tokenizer = open(configuration, false, 512);
+        for (text, ids) in goldens(configuration) {
+            assert_eq!(tokenizer.encode(&text).unwrap(), ids, "{configuration}: {text:?}");
+        }
+    }
+}
+
+#[test]
+fn truncation_and_padding_of_the_file_are_overridden() {
+    let tokenizer = open("with_json", false, 512);
+    for (text, ids) in goldens("uncased") {
+        assert_eq!(tokenizer.encode(&text).unwrap(), ids, "{text:?}");
+    }
+}
+
+#[test]
+fn long_texts_are_cut_before_their_last_special_token() {
+    for name in ["uncased", "with_json"] {
+        let tokenizer = open(name, false, 5);
+        let (cls, sep) = (tokenizer.token_id("[CLS]").unwrap(), tokenizer.token_id("[SEP]").unwrap());
+        let whole = open(name, false, 512).encode("the unaffable café a b c").unwrap();
+        let cut = tokenizer.encode("the unaffable café a b c").unwrap();
+        assert_eq!(cut, [cls, whole[1], whole[2], whole[3], sep]);
+        assert_eq!(tokenizer.encode("a").unwrap().len(), 3);
+    }
+}
+
+#[test]
+fn lower_casing_comes_before_a_cased_tokenizer() {
+    let plain = open("cased", false, 64);
+    let lower = open("cased", true, 64);
+    assert_ne!(plain.encode("The CAFÉ").unwrap(), plain.encode("the café").unwrap());
+    assert_eq!(lower.encode("The CAFÉ").unwrap(), plain.encode("the café").unwrap());
+}
+
+#[test]
+fn a_batch_is_its_texts_one_by_one() {
+    let tokenizer = open("uncased", false, 16);
+    let texts = ["the café", "", "日本 abc"];
+    let batch = tokenizer.encode_batch(&texts).unwrap();
+    for (text, ids) in texts.iter().zip(batch) {
+        assert_eq!(ids, tokenizer.encode(text).unwrap());
+    }
+}
+
+#[test]
+fn lines_may_end_as_on_windows() {
+    let dir = tempfile::tempdir().unwrap();
+    let vocabulary = fs_err::read_to_string(sample("tokenizer/uncased/vocab.txt")).unwrap();
+    put(dir.path(), "vocab.txt", vocabulary.trim_end().replace('\n', "\r\n"));
+    let tokenizer = Tokenizer::open(dir.path(), false, 64).unwrap();
+    assert_eq!(tokenizer.vocabulary_size(), vocabulary.lines().count());
+    assert_eq!(tokenizer.encode("the café").unwrap(), open("uncased", false, 64).encode("the café").unwrap());
+}
+
+fn refuse(dir: &Path, max_length: usize, message: &str) {
+    let error = Tokenizer::open(dir, false, max_length).unwrap_err().to_string();
+    assert!(error.contains(message), "`{error}` does not contain `{message}`");
+}
+
+#[test]
+fn what_is_missing_or_wrong_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    refuse(dir.path(), 64, "looked for `tokenizer.json` and `vocab.txt`");
+    put(dir.path(), "vocab.txt", "[PAD]\n[UNK]\n[CLS]\na\n");
+    refuse(dir.path(), 64, "it lacks the token `[SEP]`");
+    put(dir.path(), "vocab.txt", b"[PAD]\n\xff\n");
+    refuse(dir.path(), 64, "line 2: invalid utf-8");
+    put(dir.path(), "tokenizer.json", "{}");
+    refuse(dir.path(), 64, "tokenizer.json` is not a valid tokenizer");
+    let error = Tokenizer::open(&sample("tokenizer/uncased"), false, 2).unwrap_err();
+    assert!(matches!(error, TokenizerError::TooShort { asked: 2, least: 3 }), "{error}");
+}

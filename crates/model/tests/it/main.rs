@@ -1,0 +1,5 @@
+//! Tests of the model crate from outside: one binary, one module a subject.
+
+mod bert;
+mod block;
+mod golden;

@@ -1,0 +1,76 @@
+//! The command line: one file a command, each with its arguments and what it does.
+//!
+//! Data goes to standard output, everything else to standard error.
+//! Exit codes: 0 done, 1 ran but found what it was asked to look for (a faulty collection, a damaged index), 2 error.
+
+mod console;
+mod data;
+mod encode;
+mod evaluate;
+mod import;
+mod index;
+mod model_arguments;
+mod quickstart;
+mod search;
+mod table;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Adapt, judge and run dense retrievers with a mixture-of-experts block.
+///
+/// The path of the data: collection → train → encode → search → evaluate. Collections are BEIR folders, models are
+/// Hugging Face or sentence-transformers folders, runs and judgments are TREC files.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 110, after_help = "Start with `sbmoe quickstart`: five minutes from nothing to a \
+    trained retriever and its scores.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Quickstart(quickstart::Quickstart),
+    Train(train::Train),
+    Encode(encode::Encode),
+    Search(search::Search),
+    Evaluate(evaluate::Evaluate),
+    Data(data::Data),
+    Index(index::Index),
+    Import(import::Import),
+}
+
+/// What a command found, when nothing went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Done, nothing to report: exit code 0.
+    Good,
+    /// The command ran and found faults: exit code 1.
+    Faulty,
+}
+
+/// Parses the arguments, runs the command and turns its end into an exit code.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Quickstart(command) => command.run(),
+        Command::Train(command) => command.run(),
+        Command::Encode(command) => command.run(),
+        Command::Search(command) => command.run(),
+        Command::Evaluate(command) => command.run(),
+        Command::Data(command) => command.run(),
+        Command::Index(command) => command.run(),
+        Command::Import(command) => command.run(),
+    };
+    match result {
+        Ok(Verdict::Good) => ExitCode::SUCCESS,
+        Ok(Verdict::Faulty) => ExitCode::from(1),
+        Err(error) if console::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            console::error(&error);
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The arguments by which most commands take a model.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use sbmoe_kernels::Cpu;
+use sbmoe_model::retriever::Retriever;
+
+use super::console::{note, warn};
+use crate::device;
+use crate::model_source;
+use crate::training::unexpected_tensors;
+
+/// A model and the threads to run it on.
+#[derive(Debug, Args)]
+pub(super) struct ModelArguments {
+    /// A model folder, or a name on the Hugging Face hub
+    #[arg(long, value_name = "DIR|NAME")]
+    pub(super) model: String,
+
+    /// Branch, tag or commit of a model on the hub
+    #[arg(long)]
+    pub(super) revision: Option<String>,
+
+    /// Threads, 0 for one a core; the results do not depend on it
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) threads: usize,
+}
+
+impl ModelArguments {
+    /// Opens the model; `max_length` overrides its own.
+    pub(super) fn open(&self, max_length: Option<usize>) -> Result<Retriever<Cpu>> {
+        let source = model_source::resolve(&self.model, self.revision.as_deref())?;
+        if let Some(text) = &source.note {
+            note(text);
+        }
+        let cpu = Arc::new(device::open(self.threads)?);
+        let retriever = Retriever::open(&source.dir, cpu, max_length)
+            .with_context(|| format!("the model `{}` cannot be opened", self.model))?;
+        if let Some(warning) = unexpected_tensors(&source.dir, &retriever.unexpected) {
+            warn(warning);
+        }
+        Ok(retriever)
+    }
+}

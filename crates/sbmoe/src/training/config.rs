@@ -1,0 +1,287 @@
+//! Every number that shapes a run, in one flat struct: the switches of `sbmoe train`, the keys of its `config.toml`.
+//!
+//! Keys are the switches' names with underscores. What a run was told and what followed from the model and the data is
+//! written to its folder, so that the file alone repeats the run. Where values come from is in [`super::overrides`].
+
+use std::fmt;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail, ensure};
+use sbmoe_model::moe::{BlockConfig, Combine, Gate, TrainGate};
+use sbmoe_train::{Keep, Schedule, TrainConfig};
+use serde::{Deserialize, Serialize};
+
+/// Where validation queries come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ValidationFrom {
+    /// The dev judgments where the collection has them, else the training queries.
+    Auto,
+    /// The dev judgments.
+    Dev,
+    /// A part of the training queries, which is then not trained on.
+    Train,
+}
+
+impl fmt::Display for ValidationFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Dev => "dev",
+            Self::Train => "train",
+        })
+    }
+}
+
+/// What `sbmoe train` does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// The collection's folder.
+    pub data: Option<PathBuf>,
+    /// A model folder, or a name on the hub.
+    pub model: Option<String>,
+    /// Branch, tag or commit of a model on the hub; its main branch when absent.
+    pub revision: Option<String>,
+
+    /// Experts; 0 fine-tunes the encoder without a block.
+    pub experts: usize,
+    /// Width of each expert's inner layer; `⌊h/2⌋` when absent.
+    pub expert_width: Option<usize>,
+    /// How experts are weighed in training.
+    pub train_gate: TrainGate,
+    /// How they are weighed in validation and in use; when absent, what the training gate is meant for.
+    pub gate: Option<Gate>,
+    /// How the weighed experts join `x`.
+    pub combine: Combine,
+    /// Scale of the gate's training noise, 0 for none.
+    pub gate_noise: f64,
+    /// Weight of the load-balance term, 0 for none.
+    pub balance: f64,
+
+    /// Tokens at which texts are cut, special ones included; when absent, the model's own length, else 256.
+    pub max_length: Option<usize>,
+    /// Whether texts are lower-cased before the tokenizer sees them; when absent, as the model says.
+    pub lower_case: Option<bool>,
+
+    /// Passes over the training queries.
+    pub epochs: usize,
+    /// Queries a step.
+    pub batch_size: usize,
+    /// Scores are divided by this in the loss.
+    pub temperature: f64,
+    /// Learning rate of the block.
+    pub lr: f64,
+    /// Learning rate of the encoder.
+    pub encoder_lr: f64,
+    /// Whether the encoder stays as it is and the block is trained on stored vectors.
+    pub freeze_encoder: bool,
+    /// Decoupled weight decay of block and encoder.
+    pub weight_decay: f64,
+    /// AdamW's decay of the first moment.
+    pub beta1: f64,
+    /// AdamW's decay of the second moment.
+    pub beta2: f64,
+    /// AdamW's ε.
+    pub epsilon: f64,
+    /// How the rates move after the warm-up.
+    pub schedule: Schedule,
+    /// Steps of linear growth of the rates at the start.
+    pub warmup_steps: u64,
+    /// The largest norm of the gradient, 0 for no clipping.
+    pub clip: f64,
+    /// Whether the encoder's dropout acts.
+    pub dropout: bool,
+
+    /// The smallest grade of a training positive.
+    pub min_grade: i32,
+    /// Whether a positive of another query of the batch is left out of its negatives.
+    pub mask_positives: bool,
+    /// Explicit negatives a query and step, where the collection has a `negatives.jsonl`.
+    pub negatives: usize,
+    /// The most training queries, drawn by the seed; 0 for all.
+    pub train_queries: usize,
+
+    /// The part of the training queries that is held out where there are no dev judgments; 0 for no validation at all.
+    pub validation: f64,
+    /// Where validation queries come from.
+    pub validation_from: ValidationFrom,
+    /// Documents that validation queries are ranked over when the encoder is trained: all that are judged for them, and
+    /// others drawn by the seed up to this number. With a frozen encoder it is every document.
+    pub validation_documents: usize,
+    /// Stop after this many validations in a row without a better nDCG@10, 0 for never.
+    pub patience: usize,
+    /// Which state becomes the model; without validation it is the last.
+    pub keep: Keep,
+
+    /// Tokens whose activations are held at once.
+    pub chunk_tokens: usize,
+    /// A checkpoint is written at least this often, in seconds, besides at the ends of epochs.
+    pub checkpoint_seconds: f64,
+    /// The seed of every random draw.
+    pub seed: u64,
+}
+
+impl Default for RunConfig {
+    /// The defaults, each with its reason.
+    fn default() -> Self {
+        Self {
+            data: None,
+            model: None,
+            revision: None,
+            // The paper's default.
+            experts: 6,
+            expert_width: None,
+            // The gate of the paper's code gets no gradient; of those that do, this one scores best on held-out queries.
+            train_gate: TrainGate::Soft,
+            gate: None,
+            // The paper's: what the block adds always has length 1, whatever the experts' scale.
+            combine: Combine::NormalizeMixture,
+            // Noise is there to spread a hard choice; the soft gate makes none.
+            gate_noise: 0.0,
+            // The soft gate uses every expert without being told to.
+            balance: 0.0,
+            max_length: None,
+            lower_case: None,
+            // Enough for a frozen encoder's block to settle; the best epoch is kept anyway.
+            epochs: 10,
+            // The paper's: 63 in-batch negatives a query.
+            batch_size: 64,
+            // The paper's for all encoders but Contriever: vectors are compared as they are, not normalised.
+            temperature: 1.0,
+            lr: 1e-4,
+            // Twenty times the paper's rate, at which the encoder hardly moves.
+            encoder_lr: 2e-5,
+            freeze_encoder: false,
+            weight_decay: 0.01,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            schedule: Schedule::Constant,
+            warmup_steps: 0,
+            // Off: the contrastive gradient of one batch is bounded, and AdamW scales it.
+            clip: 0.0,
+            dropout: true,
+            // Grade 0 says that a document does not answer the query.
+            min_grade: 1,
+            // A document known to answer a query is no negative of it.
+            mask_positives: true,
+            negatives: 1,
+            train_queries: 0,
+            validation: 0.05,
+            validation_from: ValidationFrom::Auto,
+            // Ranks among a thousand documents tell better models from worse ones at the cost of a few steps.
+            validation_documents: 1000,
+            patience: 0,
+            keep: Keep::Best,
+            // About 3 GB for an encoder of MiniLM's size.
+            chunk_tokens: 16384,
+            // A killed run loses at most this much work.
+            checkpoint_seconds: 300.0,
+            seed: 42,
+        }
+    }
+}
+
+impl RunConfig {
+    /// The names of all keys.
+    pub fn keys() -> Vec<String> {
+        let value = serde_json::to_value(Self::default()).expect("a configuration is plain data");
+        value.as_object().map(|object| object.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The gate in use: the one asked for, else what the training gate is meant for.
+    pub fn gate(&self) -> Gate {
+        self.gate.unwrap_or(match self.train_gate {
+            TrainGate::NoisyTop1 | TrainGate::StraightThrough => Gate::Top1,
+            TrainGate::Soft => Gate::All,
+            TrainGate::Random => Gate::Random,
+            TrainGate::Uniform => Gate::Uniform,
+        })
+    }
+
+    /// The block behind an encoder of hidden size `hidden`; `None` without experts.
+    pub fn block(&self, hidden: usize) -> Option<BlockConfig> {
+        (self.experts > 0).then(|| BlockConfig {
+            hidden,
+            experts: self.experts,
+            expert_width: self.expert_width.unwrap_or(hidden / 2).max(1),
+            gate: self.gate(),
+            train_gate: self.train_gate,
+            combine: self.combine,
+            gate_noise: self.gate_noise,
+            seed: self.seed,
+        })
+    }
+
+    /// What the training library is told.
+    pub fn train_config(&self) -> TrainConfig {
+        TrainConfig {
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            temperature: self.temperature,
+            learning_rate: self.lr,
+            encoder_learning_rate: self.encoder_lr,
+            freeze_encoder: self.freeze_encoder,
+            weight_decay: self.weight_decay,
+            beta1: self.beta1,
+            beta2: self.beta2,
+            epsilon: self.epsilon,
+            schedule: self.schedule,
+            warmup_steps: self.warmup_steps,
+            clip: self.clip,
+            dropout: self.dropout,
+            mask_positives: self.mask_positives,
+            negatives: self.negatives,
+            balance: self.balance,
+            chunk_tokens: self.chunk_tokens,
+            seed: self.seed,
+            keep: self.keep,
+            patience: self.patience,
+            checkpoint_seconds: self.checkpoint_seconds,
+        }
+    }
+
+    /// Refuses numbers that no run can have.
+    ///
+    /// # Errors
+    /// The first such number, by its key, with what it must be.
+    pub fn check(&self) -> Result<()> {
+        let counts = [("epochs", self.epochs), ("batch_size", self.batch_size), ("chunk_tokens", self.chunk_tokens)];
+        for (key, value) in counts {
+            ensure!(value > 0, "`{key}` is 0; it must be at least 1");
+        }
+        ensure!(self.expert_width != Some(0), "`expert_width` is 0; it must be at least 1");
+        let at_least_zero = [
+            ("lr", self.lr),
+            ("encoder_lr", self.encoder_lr),
+            ("weight_decay", self.weight_decay),
+            ("gate_noise", self.gate_noise),
+            ("balance", self.balance),
+            ("clip", self.clip),
+            ("checkpoint_seconds", self.checkpoint_seconds),
+        ];
+        for (key, value) in at_least_zero {
+            ensure!(value >= 0.0 && value.is_finite(), "`{key}` is {value}; it must be a number of at least 0");
+        }
+        for (key, value) in [("temperature", self.temperature), ("epsilon", self.epsilon)] {
+            ensure!(value > 0.0 && value.is_finite(), "`{key}` is {value}; it must be a number above 0");
+        }
+        for (key, value) in [("beta1", self.beta1), ("beta2", self.beta2), ("validation", self.validation)] {
+            ensure!((0.0..1.0).contains(&value), "`{key}` is {value}; it must be at least 0 and below 1");
+        }
+        ensure!(i64::try_from(self.seed).is_ok(), "`seed` is {}; it must be at most {}", self.seed, i64::MAX);
+        if self.freeze_encoder && self.experts == 0 {
+            bail!("`freeze_encoder` with `experts` 0 leaves nothing to train; leave one of them out");
+        }
+        if self.patience > 0 && self.validation == 0.0 {
+            bail!("`patience` needs a validation, but `validation` is 0; leave one of them out");
+        }
+        Ok(())
+    }
+
+    /// What the run's results depend on, for its identity: everything but where files lie and how often they are written.
+    pub(super) fn shape(&self) -> Self {
+        Self { data: None, model: None, revision: None, checkpoint_seconds: 0.0, ..self.clone() }
+    }
+}

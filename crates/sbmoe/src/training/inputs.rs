@@ -1,0 +1,49 @@
+//! What the training library reads of the texts: token ids, or the pooled vectors of a frozen encoder.
+
+use anyhow::Result;
+use sbmoe_train::Inputs;
+
+use super::examples::HeldOut;
+use super::pooled_cache::{encode, pooled};
+use super::prepared::Prepared;
+use super::progress::Observer;
+use super::tokens::{Side, tokenize};
+
+/// Tokenises the texts, and runs them through the encoder when it is frozen.
+pub(super) fn inputs(run: &Prepared, observe: &mut Observer<'_>) -> Result<Inputs> {
+    let Prepared { retriever, queries, documents, .. } = run;
+    if run.config.freeze_encoder {
+        let vectors = pooled(retriever, &run.fingerprint, (queries, documents), &run.folder.pooled(), observe)?;
+        return Ok(Inputs::Pooled { queries: vectors.queries, documents: vectors.documents });
+    }
+    Ok(Inputs::Tokens {
+        queries: tokenize(retriever, Side::Query, &queries.texts, observe)?,
+        documents: tokenize(retriever, Side::Document, &documents.texts, observe)?,
+    })
+}
+
+/// Pooled vectors of the held-out queries and of the documents that they are ranked over, from the encoder as it is.
+pub(super) fn held_out_vectors(
+    run: &Prepared,
+    inputs: &Inputs,
+    held_out: &HeldOut,
+    observe: &mut Observer<'_>,
+) -> Result<(Vec<f32>, Vec<f32>)> {
+    let hidden = run.retriever.architecture.hidden();
+    match inputs {
+        Inputs::Pooled { queries, documents } => {
+            let rows = |vectors: &[f32], ordinals: &[u32]| -> Vec<f32> {
+                ordinals.iter().flat_map(|&row| &vectors[row as usize * hidden..][..hidden]).copied().collect()
+            };
+            Ok((rows(queries, &held_out.queries), rows(documents, &held_out.documents)))
+        }
+        Inputs::Tokens { queries, documents } => {
+            let name = "scoring the encoder alone";
+            let mut vectors = |texts: &[Vec<u32>], ordinals: &[u32]| {
+                let own: Vec<Vec<u32>> = ordinals.iter().map(|&ordinal| texts[ordinal as usize].clone()).collect();
+                encode(&run.retriever, &own, name, observe, &mut |_| Ok(()))
+            };
+            Ok((vectors(queries, &held_out.queries)?, vectors(documents, &held_out.documents)?))
+        }
+    }
+}

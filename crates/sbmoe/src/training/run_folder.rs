@@ -1,0 +1,163 @@
+//! The folder that a run leaves: which files it holds, when a folder may be used, and writing whole files.
+//!
+//! ```text
+//! RUN/config.toml        every value of the run, as `--config` reads it
+//! RUN/env.json           version, machine, model and data
+//! RUN/train.jsonl        one line a step
+//! RUN/validation.jsonl   one line a validation
+//! RUN/tensorboard/       the same for TensorBoard
+//! RUN/checkpoint/        what `--resume` goes on from
+//! RUN/model/             the saved model: the best by validation, or the last
+//! RUN/last/              the last, where the best is another
+//! ```
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use sbmoe_train::{Checkpoint, CheckpointError, Position};
+
+/// Files of a run that stand or fall with its model; an overwritten run takes them along.
+const DERIVED: [&str; 3] = ["run.trec", "scores.json", "per_query.tsv"];
+
+/// A run's folder, which need not exist yet.
+#[derive(Debug, Clone)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// The folder at `path`.
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `config.toml`.
+    pub fn config(&self) -> PathBuf {
+        self.path.join("config.toml")
+    }
+
+    /// The saved model.
+    pub fn model(&self) -> PathBuf {
+        self.path.join("model")
+    }
+
+    /// The last state as a model, where the best is another.
+    pub fn last(&self) -> PathBuf {
+        self.path.join("last")
+    }
+
+    pub(super) fn environment(&self) -> PathBuf {
+        self.path.join("env.json")
+    }
+
+    pub(super) fn steps(&self) -> PathBuf {
+        self.path.join("train.jsonl")
+    }
+
+    pub(super) fn validations(&self) -> PathBuf {
+        self.path.join("validation.jsonl")
+    }
+
+    pub(super) fn tensorboard(&self) -> PathBuf {
+        self.path.join("tensorboard")
+    }
+
+    pub(super) fn checkpoint(&self) -> Checkpoint {
+        Checkpoint::in_folder(&self.path.join("checkpoint"))
+    }
+
+    /// Where pooled vectors are kept: beside the run, for other runs too.
+    pub(super) fn pooled(&self) -> PathBuf {
+        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        parent.unwrap_or(Path::new(".")).join(".pooled")
+    }
+
+    /// Refuses a folder whose content a new run would destroy.
+    pub(super) fn refuse_occupied(&self, resume: bool, overwrite: bool) -> Result<()> {
+        let path = self.path.display();
+        if self.path.exists() && !self.path.is_dir() {
+            bail!("`{path}` is not a folder; choose another `--out`");
+        }
+        if overwrite {
+            return Ok(());
+        }
+        let has_checkpoint = self.checkpoint().exists();
+        if has_checkpoint && !resume {
+            bail!("`{path}` holds a run; use `--resume` to go on with it, `--overwrite` to start again, or another `--out`");
+        }
+        if !has_checkpoint && self.model().exists() {
+            bail!("`{path}` holds a model but no checkpoint; use `--overwrite` to replace it, or another `--out`");
+        }
+        Ok(())
+    }
+
+    /// Where the run that `identity` names stands; `None` without a checkpoint.
+    pub(super) fn position(&self, identity: &str) -> Result<Option<Position>> {
+        let checkpoint = self.checkpoint();
+        if !checkpoint.exists() {
+            return Ok(None);
+        }
+        let position = checkpoint.position()?;
+        if position.identity != identity {
+            let path = self.path.join("checkpoint").join("state.safetensors");
+            return Err(CheckpointError::OtherRun { path }.into());
+        }
+        Ok(Some(position))
+    }
+
+    /// Makes the folder and tries to write to it.
+    pub(super) fn create(&self) -> Result<()> {
+        let attempt = || -> io::Result<()> {
+            fs_err::create_dir_all(&self.path)?;
+            let probe = self.path.join(format!(".{}.probe", std::process::id()));
+            let written = fs_err::write(&probe, "a file-size limit or a full disk shows here");
+            let removed = fs_err::remove_file(&probe);
+            written.and(removed)
+        };
+        attempt().context("the run's folder cannot be written; choose another `--out`")
+    }
+
+    /// Removes what an earlier run left, except its configuration, which is about to be replaced.
+    pub(super) fn clear(&self) -> Result<()> {
+        self.checkpoint().clear()?;
+        let files = [self.steps(), self.validations()].into_iter();
+        for file in files.chain(DERIVED.iter().map(|name| self.path.join(name))) {
+            if file.is_file() {
+                fs_err::remove_file(file)?;
+            }
+        }
+        for folder in [self.tensorboard(), self.last()] {
+            if folder.is_dir() {
+                fs_err::remove_dir_all(folder)?;
+            }
+        }
+        // The model stays until the new one takes its place.
+        Ok(())
+    }
+}
+
+/// Writes a file that is whole or not there: under a temporary name, synchronised, renamed.
+pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}.partial", std::process::id()));
+    let partial = path.with_file_name(name);
+    let attempt = || {
+        let mut file = fs_err::File::create(&partial)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs_err::rename(&partial, path)
+    };
+    let written = attempt();
+    if written.is_err() {
+        // The first error is the one to report; the partial file may not even exist.
+        let _ = fs_err::remove_file(&partial);
+    }
+    written
+}

@@ -1,0 +1,91 @@
+//! Which queries, positives and negatives make each batch: pure functions of the seed, the epoch and the place.
+
+use std::collections::BTreeSet;
+
+use sbmoe_kernels::Key;
+
+use crate::TrainConfig;
+
+/// Training judgments by ordinal: what is relevant to each query, and its explicit negatives.
+#[derive(Debug, Clone, Default)]
+pub struct Examples {
+    /// For each training query, its ordinal among the inputs' queries.
+    pub queries: Vec<u32>,
+    /// For each training query, its positive documents' ordinals; never empty.
+    pub positives: Vec<Vec<u32>>,
+    /// For each training query, its explicit negatives' ordinals; may be empty.
+    pub negatives: Vec<Vec<u32>>,
+}
+
+/// One batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Ordinals among the inputs' queries.
+    pub queries: Vec<u32>,
+    /// Ordinals among the inputs' documents: the positive of each query, then the explicit negatives.
+    pub documents: Vec<u32>,
+    /// (row, column) pairs of a query and a document that is not its negative.
+    pub excluded: Vec<(u32, u32)>,
+}
+
+/// The batches of a run.
+#[derive(Debug)]
+pub struct Batches<'a> {
+    examples: &'a Examples,
+    batch_size: usize,
+    mask_positives: bool,
+    negatives: usize,
+    key: Key,
+}
+
+impl<'a> Batches<'a> {
+    /// Batches of `examples` as `config` says.
+    pub fn new(examples: &'a Examples, config: &TrainConfig) -> Self {
+        Self {
+            examples,
+            batch_size: config.batch_size.max(1),
+            mask_positives: config.mask_positives,
+            negatives: config.negatives,
+            key: Key::new(config.seed).purpose("batches"),
+        }
+    }
+
+    /// Batches an epoch; the last may be smaller.
+    pub fn per_epoch(&self) -> usize {
+        self.examples.queries.len().div_ceil(self.batch_size)
+    }
+
+    /// The batches of `epoch` (from 0), each query once, in an order of its own.
+    pub fn epoch(&self, epoch: usize) -> Vec<Batch> {
+        let key = self.key.with(epoch as u64);
+        let mut order: Vec<u32> = (0..self.examples.queries.len() as u32).collect();
+        key.purpose("order").shuffle(&mut order);
+        order.chunks(self.batch_size).map(|examples| self.batch(examples, key)).collect()
+    }
+
+    fn batch(&self, examples: &[u32], epoch: Key) -> Batch {
+        let Examples { queries, positives, negatives } = self.examples;
+        let own = |example: &u32| *example as usize;
+        let draw = epoch.purpose("positive");
+        let positive = |example: &u32| {
+            let choices = &positives[own(example)];
+            choices[draw.with(u64::from(*example)).below(choices.len())]
+        };
+        let mut documents: Vec<u32> = examples.iter().map(positive).collect();
+        let draw = epoch.purpose("negatives");
+        for example in examples {
+            let mut choices = negatives.get(own(example)).cloned().unwrap_or_default();
+            draw.with(u64::from(*example)).shuffle(&mut choices);
+            documents.extend(choices.iter().take(self.negatives));
+        }
+        let mut excluded = Vec::new();
+        for (row, example) in (0..).zip(examples) {
+            let relevant: BTreeSet<u32> = positives[own(example)].iter().copied().collect();
+            let masked = |(column, document): &(u32, &u32)| *column != row && relevant.contains(document);
+            if self.mask_positives {
+                excluded.extend((0u32..).zip(&documents).filter(masked).map(|(column, _)| (row, column)));
+            }
+        }
+        Batch { queries: examples.iter().map(|example| queries[own(example)]).collect(), documents, excluded }
+    }
+}

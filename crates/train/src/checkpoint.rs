@@ -1,0 +1,235 @@
+//! The state of a run on disk: what a killed run goes on from.
+//!
+//! `state.safetensors` holds the trained parameters, both moments and the position; `best.safetensors` the trained
+//! parameters of the best validation. Each is written to a temporary name and renamed, so both are always whole.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use sbmoe_kernels::Ops;
+use sbmoe_model::architecture::Architecture;
+use sbmoe_model::checkpoint::{self, NamedTensor, write_safetensors};
+use sbmoe_model::parameters::{ParameterId, Tensors};
+use serde::{Deserialize, Serialize};
+
+use crate::{Groups, Optimizer};
+
+/// Version of the files' layout.
+const FORMAT: u32 = 1;
+const KEY: &str = "sbmoe.train";
+
+/// How far a run has come.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Position {
+    format: u32,
+    /// Hash of everything that shapes the run: a checkpoint of another run is refused.
+    pub identity: String,
+    /// Epochs done.
+    pub epoch: usize,
+    /// Steps done within the epoch.
+    pub step_in_epoch: usize,
+    /// Steps done in all.
+    pub steps: u64,
+    /// Texts that each expert received so far in this epoch.
+    pub routed: Vec<u64>,
+    /// The best validation score and the steps at which it was reached.
+    pub best: Option<(f64, u64)>,
+    /// Validations since the best one.
+    pub worse: usize,
+    /// Whether the run is over.
+    pub finished: bool,
+}
+
+impl Position {
+    /// The beginning of the run that `identity` names.
+    pub fn start(identity: &str) -> Self {
+        Self { format: FORMAT, identity: identity.to_owned(), ..Self::default() }
+    }
+}
+
+/// Why a checkpoint is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] checkpoint::CheckpointError),
+    /// The folder cannot be made.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The file is not a training state.
+    #[error("`{}` holds no training state that this version reads ({reason}); start again without `--resume`", path.display())]
+    NotAState {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The state belongs to a run with other settings or other data.
+    #[error(
+        "`{}` belongs to a run with other settings, data or encoder; resume with the settings of its `config.toml`, or \
+         start again without `--resume`", path.display()
+    )]
+    OtherRun {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// The checkpoint folder of a run.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    folder: PathBuf,
+}
+
+impl Checkpoint {
+    /// The checkpoint in `folder`, which need not exist yet.
+    pub fn in_folder(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.join("state.safetensors")
+    }
+
+    fn best(&self) -> PathBuf {
+        self.folder.join("best.safetensors")
+    }
+
+    /// Whether a state was saved.
+    pub fn exists(&self) -> bool {
+        self.state().exists()
+    }
+
+    /// Removes what an earlier run left.
+    ///
+    /// # Errors
+    /// A file that cannot be removed.
+    pub fn clear(&self) -> Result<(), CheckpointError> {
+        for file in [self.state(), self.best()] {
+            if file.exists() {
+                fs_err::remove_file(file)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the saved state stands.
+    ///
+    /// # Errors
+    /// A file that is no training state of this version.
+    pub fn position(&self) -> Result<Position, CheckpointError> {
+        let path = self.state();
+        let not = |reason: String| CheckpointError::NotAState { path: path.clone(), reason };
+        let metadata = checkpoint::metadata(&path)?;
+        let text = metadata.get(KEY).ok_or_else(|| not(format!("no `{KEY}` in its header")))?;
+        let position: Position = serde_json::from_str(text).map_err(|error| not(error.to_string()))?;
+        if position.format != FORMAT {
+            return Err(not(format!("format {} where {FORMAT} is read", position.format)));
+        }
+        Ok(position)
+    }
+
+    /// Writes the state.
+    ///
+    /// # Errors
+    /// A failed write; the former state stays.
+    pub fn save<O: Ops>(
+        &self,
+        ops: &O,
+        (architecture, groups): (&Architecture, &Groups),
+        parameters: &Tensors<O::Buffer>,
+        optimizer: &Optimizer<O::Buffer>,
+        position: &Position,
+    ) -> Result<(), CheckpointError> {
+        let trained = trained(architecture, groups);
+        let kinds = [("parameter", parameters), ("first", &optimizer.first), ("second", &optimizer.second)];
+        let mut tensors = Vec::new();
+        for (kind, source) in kinds {
+            for &id in &trained {
+                let name = format!("{kind}/{}", architecture.layout.get(id).name);
+                tensors.push((name, id, ops.download(source.get(id))));
+            }
+        }
+        let text = serde_json::to_string(position).expect("a position is plain data");
+        self.write(&self.state(), architecture, &tensors, BTreeMap::from([(KEY.to_owned(), text)]))
+    }
+
+    /// Writes the trained parameters as the best so far.
+    ///
+    /// # Errors
+    /// A failed write; the former best stays.
+    pub fn save_best<O: Ops>(
+        &self,
+        ops: &O,
+        (architecture, groups): (&Architecture, &Groups),
+        parameters: &Tensors<O::Buffer>,
+    ) -> Result<(), CheckpointError> {
+        let value = |id: ParameterId| (architecture.layout.get(id).name.clone(), id, ops.download(parameters.get(id)));
+        let tensors: Vec<_> = trained(architecture, groups).into_iter().map(value).collect();
+        self.write(&self.best(), architecture, &tensors, BTreeMap::new())
+    }
+
+    /// Reads the state into parameters and optimiser, and says where it stands.
+    ///
+    /// # Errors
+    /// A state of another run, or a damaged one.
+    pub fn load<O: Ops>(
+        &self,
+        ops: &O,
+        (architecture, groups): (&Architecture, &Groups),
+        identity: &str,
+        parameters: &mut Tensors<O::Buffer>,
+        optimizer: &mut Optimizer<O::Buffer>,
+    ) -> Result<Position, CheckpointError> {
+        let position = self.position()?;
+        if position.identity != identity {
+            return Err(CheckpointError::OtherRun { path: self.state() });
+        }
+        let file = checkpoint::Checkpoint::open_file(&self.state())?;
+        for id in trained(architecture, groups) {
+            let name = &architecture.layout.get(id).name;
+            let read = |kind: &str| file.get(&format!("{kind}/{name}")).map(|tensor| ops.upload(&tensor.values));
+            *parameters.get_mut(id) = read("parameter")?;
+            *optimizer.first.get_mut(id) = read("first")?;
+            *optimizer.second.get_mut(id) = read("second")?;
+        }
+        optimizer.steps = position.steps;
+        Ok(position)
+    }
+
+    /// Reads the best trained parameters.
+    ///
+    /// # Errors
+    /// A missing or damaged file.
+    pub fn load_best<O: Ops>(
+        &self,
+        ops: &O,
+        (architecture, groups): (&Architecture, &Groups),
+        parameters: &mut Tensors<O::Buffer>,
+    ) -> Result<(), CheckpointError> {
+        let file = checkpoint::Checkpoint::open_file(&self.best())?;
+        for id in trained(architecture, groups) {
+            *parameters.get_mut(id) = ops.upload(&file.get(&architecture.layout.get(id).name)?.values);
+        }
+        Ok(())
+    }
+
+    fn write(
+        &self,
+        path: &Path,
+        architecture: &Architecture,
+        tensors: &[(String, ParameterId, Vec<f32>)],
+        metadata: BTreeMap<String, String>,
+    ) -> Result<(), CheckpointError> {
+        fs_err::create_dir_all(&self.folder)?;
+        let tensors: Vec<NamedTensor<'_>> = tensors
+            .iter()
+            .map(|(name, id, values)| NamedTensor { name, shape: &architecture.layout.get(*id).shape, values })
+            .collect();
+        Ok(write_safetensors(path, &tensors, &metadata)?)
+    }
+}
+
+fn trained(architecture: &Architecture, groups: &Groups) -> Vec<ParameterId> {
+    architecture.layout.ids().filter(|id| groups.trains(*id)).collect()
+}

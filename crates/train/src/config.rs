@@ -1,0 +1,75 @@
+//! What a training run is told: every number that shapes it.
+
+use serde::{Deserialize, Serialize};
+
+/// How the learning rate moves over the run; each starts with `warmup_steps` of linear growth from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// Stays.
+    Constant,
+    /// Falls linearly to 0 at the last step.
+    Linear,
+    /// Falls as half a cosine to 0 at the last step.
+    Cosine,
+}
+
+/// Which state becomes the run's model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// The best by validation nDCG@10.
+    Best,
+    /// The last.
+    Last,
+}
+
+/// The numbers of a training run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainConfig {
+    /// Passes over the training queries.
+    pub epochs: usize,
+    /// Queries a step; the last batch of an epoch may be smaller.
+    pub batch_size: usize,
+    /// Scores are divided by this.
+    pub temperature: f64,
+    /// Learning rate of the block.
+    pub learning_rate: f64,
+    /// Learning rate of the encoder.
+    pub encoder_learning_rate: f64,
+    /// Whether the encoder stays as it is.
+    pub freeze_encoder: bool,
+    /// Decoupled weight decay of both groups.
+    pub weight_decay: f64,
+    /// AdamW's decay of the first moment.
+    pub beta1: f64,
+    /// AdamW's decay of the second moment.
+    pub beta2: f64,
+    /// AdamW's ε.
+    pub epsilon: f64,
+    /// How the rates move.
+    pub schedule: Schedule,
+    /// Steps of linear growth at the start.
+    pub warmup_steps: u64,
+    /// The gradient's largest norm over all trained parameters; 0 for no clipping.
+    pub clip: f64,
+    /// Whether the encoder's dropout acts (with the rates of its `config.json`).
+    pub dropout: bool,
+    /// Whether a document that is judged positive for another query of the batch takes no part as its negative.
+    pub mask_positives: bool,
+    /// Explicit negatives a query, where the data has them.
+    pub negatives: usize,
+    /// Weight of the load-balance term; 0 for none.
+    pub balance: f64,
+    /// Tokens whose activations are held at once. A larger batch is computed in parts, each twice, with the same
+    /// gradients.
+    pub chunk_tokens: usize,
+    /// The seed of every random draw.
+    pub seed: u64,
+    /// Which state becomes the model.
+    pub keep: Keep,
+    /// Stop after this many validations in a row without a better nDCG@10; 0 for never.
+    pub patience: usize,
+    /// A checkpoint is written at least this often, in seconds, besides at every epoch's end.
+    pub checkpoint_seconds: f64,
+}

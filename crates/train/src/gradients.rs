@@ -1,0 +1,198 @@
+//! One batch's loss and gradients, in parts when its activations are too many to hold.
+//!
+//! The pooled vectors of the whole batch are computed first, then block and loss see all of them; the encoder's backward
+//! follows part by part (Gao et al. 2021, gradient caching). A batch of one part keeps its activations instead of
+//! computing them twice; both give the same gradients, since every dropout decision is keyed by the text's place.
+
+use std::ops::Range;
+
+use sbmoe_kernels::{ContrastiveInputs, Key, Ops, Tokens};
+use sbmoe_model::architecture::Architecture;
+use sbmoe_model::bert::DropoutPlan;
+use sbmoe_model::moe::{Draws, KeptBlock};
+use sbmoe_model::parameters::Tensors;
+
+use crate::{Batch, TrainConfig};
+
+/// What the texts of a run are: token ids, or pooled vectors of an encoder that stays as it is.
+#[derive(Debug)]
+pub enum Inputs {
+    /// Token ids by ordinal, special tokens included.
+    Tokens {
+        /// Queries.
+        queries: Vec<Vec<u32>>,
+        /// Documents.
+        documents: Vec<Vec<u32>>,
+    },
+    /// Pooled vectors `[texts, hidden]`.
+    Pooled {
+        /// Queries.
+        queries: Vec<f32>,
+        /// Documents.
+        documents: Vec<f32>,
+    },
+}
+
+/// What one batch gave besides gradients.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepResult {
+    /// Mean cross-entropy over the queries, without the load-balance term.
+    pub loss: f64,
+    /// The load-balance term before its weight.
+    pub balance: f64,
+    /// Queries whose positive scored highest.
+    pub correct: usize,
+    /// Tokens of the batch; texts when vectors are stored.
+    pub tokens: usize,
+    /// Which expert each text was routed to, queries first; empty without a block or a preference.
+    pub routed: Vec<u32>,
+}
+
+/// Adds the gradients of one batch to `gradients`; `step` names the run and the step.
+pub fn gradients<O: Ops>(
+    ops: &O,
+    architecture: &Architecture,
+    parameters: &Tensors<O::Buffer>,
+    (inputs, batch): (&Inputs, &Batch),
+    config: &TrainConfig,
+    step: Key,
+    gradients: &mut Tensors<O::Buffer>,
+) -> StepResult {
+    match inputs {
+        Inputs::Pooled { queries, documents } => {
+            let x = gather(architecture.hidden(), [(queries, &batch.queries), (documents, &batch.documents)]);
+            let head = Head { ops, architecture, parameters, batch, config };
+            let (result, _) = head.run(&ops.upload(&x), step, gradients);
+            StepResult { tokens: batch.queries.len() + batch.documents.len(), ..result }
+        }
+        Inputs::Tokens { queries, documents } => {
+            let own = |texts: &'_ [Vec<u32>], ordinal: &u32| texts[*ordinal as usize].clone();
+            let texts: Vec<Vec<u32>> = (batch.queries.iter().map(|q| own(queries, q)))
+                .chain(batch.documents.iter().map(|d| own(documents, d)))
+                .collect();
+            let head = Head { ops, architecture, parameters, batch, config };
+            token_gradients(&head, &texts, step, gradients)
+        }
+    }
+}
+
+fn gather(columns: usize, sides: [(&Vec<f32>, &Vec<u32>); 2]) -> Vec<f32> {
+    let row = |vectors: &[f32], ordinal: u32| vectors[ordinal as usize * columns..][..columns].to_vec();
+    sides.iter().flat_map(|(vectors, ordinals)| ordinals.iter().flat_map(|o| row(vectors, *o))).collect()
+}
+
+fn token_gradients<O: Ops>(
+    head: &Head<'_, O>,
+    texts: &[Vec<u32>],
+    step: Key,
+    gradients: &mut Tensors<O::Buffer>,
+) -> StepResult {
+    let Head { ops, architecture, parameters, config, .. } = *head;
+    let hidden = architecture.hidden();
+    let dropout = if config.dropout {
+        let rates = &architecture.config;
+        let key = step.purpose("dropout");
+        DropoutPlan::new(rates.hidden_dropout_prob, rates.attention_probs_dropout_prob, key)
+    } else {
+        DropoutPlan::off()
+    };
+    let parts = parts(texts, config.chunk_tokens);
+    let tokens: Vec<Tokens> =
+        parts.iter().map(|part| Tokens::new(&texts[part.clone()], part.start as u32)).collect();
+    let forward = |tokens| architecture.forward_pooled(ops, parameters, tokens, &dropout);
+    let rows = |part: &Range<usize>| (part.start as u32..part.end as u32).collect::<Vec<u32>>();
+
+    let mut x = ops.zeros(texts.len() * hidden);
+    let mut kept = None;
+    for (part, tokens) in parts.iter().zip(&tokens) {
+        let (pooled, activations) = forward(tokens);
+        ops.scatter_add_rows(hidden, &rows(part), &pooled, &mut x);
+        kept = (parts.len() == 1).then_some(activations);
+    }
+    let (result, dx) = head.run(&x, step, gradients);
+    for (part, tokens) in parts.iter().zip(&tokens) {
+        let activations = kept.take().unwrap_or_else(|| forward(tokens).1);
+        let mut d_pooled = ops.scratch(part.len() * hidden);
+        ops.gather_rows(hidden, &rows(part), &dx, &mut d_pooled);
+        architecture.backward_pooled(ops, parameters, tokens, &dropout, activations, &d_pooled, gradients);
+    }
+    StepResult { tokens: texts.iter().map(Vec::len).sum(), ..result }
+}
+
+/// Splits texts into runs of at most `budget` tokens; a longer text is a part of its own.
+fn parts(texts: &[Vec<u32>], budget: usize) -> Vec<Range<usize>> {
+    let mut parts = Vec::new();
+    let (mut start, mut held) = (0, 0);
+    for (place, text) in texts.iter().enumerate() {
+        if place > start && held + text.len() > budget {
+            parts.push(start..place);
+            (start, held) = (place, 0);
+        }
+        held += text.len();
+    }
+    parts.push(start..texts.len());
+    parts
+}
+
+/// What follows the pooled vectors: block and loss.
+struct Head<'a, O: Ops> {
+    ops: &'a O,
+    architecture: &'a Architecture,
+    parameters: &'a Tensors<O::Buffer>,
+    batch: &'a Batch,
+    config: &'a TrainConfig,
+}
+
+impl<O: Ops> Head<'_, O> {
+    /// Loss of the whole batch and the gradient of its pooled vectors.
+    fn run(&self, x: &O::Buffer, step: Key, gradients: &mut Tensors<O::Buffer>) -> (StepResult, O::Buffer) {
+        let Some(block) = &self.architecture.block else {
+            let (result, dx) = self.loss(x, None);
+            return (result, dx);
+        };
+        let config = block.config();
+        let rows = self.batch.queries.len() + self.batch.documents.len();
+        let draws = Draws::for_training(config.train_gate, config.gate_noise, rows, config.experts, step);
+        let (y, kept) = block.forward(self.ops, self.parameters, x, &draws);
+        let (result, d_y) = self.loss(&y, Some(&kept));
+        let balance = self.config.balance;
+        let dx = block.backward(self.ops, self.parameters, x, &kept, &d_y, balance, gradients);
+        (result, dx)
+    }
+
+    fn loss(&self, y: &O::Buffer, kept: Option<&KeptBlock<O::Buffer>>) -> (StepResult, O::Buffer) {
+        let (ops, hidden) = (self.ops, self.architecture.hidden());
+        let (n_queries, n_documents) = (self.batch.queries.len(), self.batch.documents.len());
+        let side = |rows: Range<u32>| -> (Vec<u32>, O::Buffer) {
+            let rows: Vec<u32> = rows.collect();
+            let mut own = ops.scratch(rows.len() * hidden);
+            ops.gather_rows(hidden, &rows, y, &mut own);
+            (rows, own)
+        };
+        let (query_rows, queries) = side(0..n_queries as u32);
+        let (document_rows, documents) = side(n_queries as u32..(n_queries + n_documents) as u32);
+        let mut d_queries = ops.scratch(n_queries * hidden);
+        let mut d_documents = ops.scratch(n_documents * hidden);
+        let inputs = ContrastiveInputs {
+            queries: &queries,
+            documents: &documents,
+            n_queries,
+            n_documents,
+            hidden,
+            temperature: self.config.temperature,
+            excluded: &self.batch.excluded,
+        };
+        let agreement = ops.contrastive(inputs, &mut d_queries, &mut d_documents);
+        let mut d_y = ops.zeros(ops.len(y));
+        ops.scatter_add_rows(hidden, &query_rows, &d_queries, &mut d_y);
+        ops.scatter_add_rows(hidden, &document_rows, &d_documents, &mut d_y);
+        let result = StepResult {
+            loss: agreement.loss,
+            correct: agreement.correct,
+            balance: kept.map_or(0.0, |kept| kept.balance),
+            tokens: 0,
+            routed: kept.map(|kept| kept.routed.clone()).unwrap_or_default(),
+        };
+        (result, d_y)
+    }
+}

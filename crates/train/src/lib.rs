@@ -1,0 +1,26 @@
+//! Pairs to model: the in-batch contrastive loss, the optimiser, the loop, its checkpoints.
+//!
+//! Read [`train`] first: the loop is a page.
+//! A training run sees ordinals and token ids or stored pooled vectors ([`Inputs`]), never ids, files of documents or a
+//! terminal: what happens is told to the caller as [`Event`]s.
+
+mod batches;
+mod checkpoint;
+mod config;
+mod event;
+mod gradients;
+mod groups;
+mod optimizer;
+mod schedule;
+mod train;
+mod validation;
+
+pub use batches::{Batch, Batches, Examples};
+pub use checkpoint::{Checkpoint, CheckpointError, Position};
+pub use config::{Keep, Schedule, TrainConfig};
+pub use event::{Event, StepReport, ValidationReport, Warning};
+pub use gradients::{Inputs, StepResult, gradients};
+pub use groups::{Group, Groups};
+pub use optimizer::Optimizer;
+pub use train::{Outcome, Session, TrainError, train};
+pub use validation::Validation;

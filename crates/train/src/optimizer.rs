@@ -1,0 +1,57 @@
+//! AdamW (Loshchilov & Hutter 2019) over the groups, dense, with optional clipping by the global norm.
+
+use sbmoe_kernels::{AdamwStep, Ops};
+use sbmoe_model::architecture::Architecture;
+use sbmoe_model::parameters::Tensors;
+
+use crate::{Groups, TrainConfig};
+
+/// The moments of every trained parameter and the number of steps taken.
+#[derive(Debug)]
+pub struct Optimizer<B> {
+    /// First moments; empty where nothing is trained.
+    pub first: Tensors<B>,
+    /// Second moments; empty where nothing is trained.
+    pub second: Tensors<B>,
+    /// Steps taken.
+    pub steps: u64,
+}
+
+impl<B: Send + Sync> Optimizer<B> {
+    /// Zero moments.
+    pub fn new<O: Ops<Buffer = B>>(ops: &O, architecture: &Architecture, groups: &Groups) -> Self {
+        let zeros = || Tensors::zeros_where(ops, &architecture.layout, |id| groups.trains(id));
+        Self { first: zeros(), second: zeros(), steps: 0 }
+    }
+
+    /// Moves every trained parameter; `multiplier` is the schedule's. Returns the gradient's global norm before clipping.
+    pub fn step<O: Ops<Buffer = B>>(
+        &mut self,
+        ops: &O,
+        architecture: &Architecture,
+        (groups, config): (&Groups, &TrainConfig),
+        multiplier: f64,
+        gradients: &Tensors<B>,
+        parameters: &mut Tensors<B>,
+    ) -> f64 {
+        self.steps += 1;
+        let trained = || architecture.layout.ids().filter(|id| groups.trains(*id));
+        let norm = trained().map(|id| ops.sum_of_squares(gradients.get(id))).sum::<f64>().sqrt();
+        // PyTorch's clip_grad_norm_ divides by norm + 1e-6.
+        let gradient_scale = if config.clip > 0.0 { (config.clip / (norm + 1e-6)).min(1.0) } else { 1.0 };
+        for id in trained() {
+            let step = AdamwStep {
+                learning_rate: groups.rate(groups.of(id)) * multiplier,
+                beta1: config.beta1,
+                beta2: config.beta2,
+                epsilon: config.epsilon,
+                weight_decay: config.weight_decay,
+                step: self.steps,
+                gradient_scale,
+            };
+            let moments = [self.first.get_mut(id), self.second.get_mut(id)];
+            ops.adamw(step, gradients.get(id), moments, parameters.get_mut(id));
+        }
+        norm
+    }
+}

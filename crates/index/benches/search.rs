@@ -1,8 +1,9 @@
-//! Times the exact search and prints one line of JSON; every run also checks a sample of its hits against the definition.
+//! Times the exact search and prints one line of JSON; every run also checks a sample of its hits against the
+//! definition.
 //!
 //! `cargo bench -p sbmoe-index --bench search -- [--n N] [--dim D] [--queries Q] [--k K] [--threads T] [--repeat R]
-//! [--level portable|avx2|avx512] [--vectors FILE.npy]`. The vectors are clustered Gaussians unless a file is given; the
-//! peer's program draws its own from the same distribution.
+//! [--level portable|avx2|avx512] [--vectors FILE.npy]`. The vectors are clustered Gaussians unless a file is
+//! given; the peer's program draws its own from the same distribution.
 
 use std::error::Error;
 use std::path::Path;

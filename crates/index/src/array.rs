@@ -54,8 +54,8 @@ impl<T: Element> Array<T> {
             let reason = "its numbers are not aligned: save it again with `numpy.save`".to_owned();
             return Err(IndexError::NotNpy { path: path.to_path_buf(), reason });
         }
-        // SAFETY: a map is unsound only where the file changes under it, which the type's documentation rules out: files
-        // are written under another name and renamed when they are complete.
+        // SAFETY: a map is unsound only where the file changes under it, which the type's documentation rules out:
+        // files are written under another name and renamed when they are complete.
         let map = unsafe { Mmap::map(file.file())? };
         Ok(Self {
             path: path.to_path_buf(),
@@ -102,8 +102,8 @@ impl<T: Element> Array<T> {
     /// All numbers, row after row.
     pub fn as_slice(&self) -> &[T] {
         let bytes = &self.map[self.data_offset..];
-        // SAFETY: `open` has checked that the bytes are as many as the rows take and that they begin aligned (maps begin at
-        // a page); every bit pattern is a value of an `Element`.
+        // SAFETY: `open` has checked that the bytes are as many as the rows take and that they begin aligned (maps
+        // begin at a page); every bit pattern is a value of an `Element`.
         unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast::<T>(), self.rows * self.shape.columns()) }
     }
 

@@ -1,7 +1,7 @@
 //! An array file written row by row in constant memory, under a partial name until it is whole.
 //!
-//! A killed writer leaves `NAME.partial`; [`ArrayWriter::resume`] cuts it back to the rows that are known to be complete and
-//! goes on from there.
+//! A killed writer leaves `NAME.partial`; [`ArrayWriter::resume`] cuts it back to the rows that are known to be
+//! complete and goes on from there.
 
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::marker::PhantomData;
@@ -27,7 +27,8 @@ pub struct ArrayWriter<T: Element> {
 }
 
 impl<T: Element> ArrayWriter<T> {
-    /// Begins the file that [`ArrayWriter::finish`] will put at `path`; a partial file of an earlier attempt is lost.
+    /// Begins the file that [`ArrayWriter::finish`] will put at `path`; a partial file of an earlier attempt is
+    /// lost.
     ///
     /// # Errors
     /// The file cannot be created or written; a row of no numbers.
@@ -42,8 +43,8 @@ impl<T: Element> ArrayWriter<T> {
 
     /// Goes on with a partial file after its first `rows` rows; what was written behind them is cut off.
     ///
-    /// Where there is no partial file but a finished one at `path`, that is taken up again, since a program may be killed
-    /// between finishing one file of an index and the next.
+    /// Where there is no partial file but a finished one at `path`, that is taken up again, since a program may be
+    /// killed between finishing one file of an index and the next.
     ///
     /// # Errors
     /// There is no such file, it holds another type or shape, or it has fewer than `rows` rows.

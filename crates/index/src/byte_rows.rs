@@ -1,7 +1,7 @@
 //! Rows of bytes of any length, one a document, found without reading the rows before.
 //!
-//! There are two files: the bytes, row after row, and beside them an array of u64 that says where each row ends. What the
-//! bytes mean is the application's affair.
+//! There are two files: the bytes, row after row, and beside them an array of u64 that says where each row ends.
+//! What the bytes mean is the application's affair.
 
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -130,7 +130,8 @@ impl ByteRowsWriter {
         self.ends.flush()
     }
 
-    /// Completes both files and gives them their names; returns what a manifest records of the bytes and of the ends.
+    /// Completes both files and gives them their names; returns what a manifest records of the bytes and of the
+    /// ends.
     ///
     /// # Errors
     /// The disk is full or broken; the partial files then stay.

@@ -26,8 +26,8 @@ impl IndexFolder {
     /// Opens the index in `path`: headers and sizes are checked, checksums are not ([`IndexFolder::verify`]).
     ///
     /// # Errors
-    /// The manifest is missing, of another version or not readable; a file that it lists is missing or has another size;
-    /// the vectors' file says something else than the manifest.
+    /// The manifest is missing, of another version or not readable; a file that it lists is missing or has another
+    /// size; the vectors' file says something else than the manifest.
     pub fn open(path: &Path) -> Result<Self, IndexError> {
         let manifest = Manifest::read(path)?;
         for (name, record) in &manifest.files {
@@ -70,8 +70,8 @@ impl IndexFolder {
         self.pooled.as_ref()
     }
 
-    /// Reads one file and compares its size and checksum with the manifest's; `progress` is called with the number of bytes
-    /// of every piece read.
+    /// Reads one file and compares its size and checksum with the manifest's; `progress` is called with the number
+    /// of bytes of every piece read.
     ///
     /// # Errors
     /// The manifest does not list the file, or the file cannot be read or is another.

@@ -19,7 +19,8 @@ pub struct Hit {
     pub score: f32,
 }
 
-/// The total order of hits: score descending, then document id descending, as the standard evaluation program has it.
+/// The total order of hits: score descending, then document id descending, as the standard evaluation program has
+/// it.
 ///
 /// [`Ordering::Less`] says that `a` comes before `b`.
 pub fn compare_hits(a: &Hit, b: &Hit, id_order: &IdOrder<'_>) -> Ordering {
@@ -27,21 +28,14 @@ pub fn compare_hits(a: &Hit, b: &Hit, id_order: &IdOrder<'_>) -> Ordering {
     b.score.partial_cmp(&a.score).unwrap_or(Ordering::Equal).then_with(|| id_order(b.document, a.document))
 }
 
-/// The best `k` of several lists of hits, in the total order: what a search of all the lists' documents at once would find,
-/// where each list holds the best `k` of its own documents.
+/// The best `k` of several lists of hits, in the total order: what a search of all the lists' documents at once
+/// would find, where each list holds the best `k` of its own documents.
 pub fn merge(lists: &[&[Hit]], k: usize, id_order: &IdOrder<'_>) -> Vec<Hit> {
-    let mut hits: Vec<Hit> = lists.iter().flat_map(|list| list.iter().copied()).collect();
-    keep_best(&mut hits, k, id_order);
+    let mut hits: Vec<Hit> = lists.concat();
+    if k < hits.len() && k > 0 {
+        hits.select_nth_unstable_by(k - 1, |a, b| compare_hits(a, b, id_order));
+    }
+    hits.truncate(k);
     hits.sort_unstable_by(|a, b| compare_hits(a, b, id_order));
     hits
-}
-
-/// Cuts `hits` down to its best `k`, in no particular order but that the last of `k` is the worst of them.
-pub(crate) fn keep_best(hits: &mut Vec<Hit>, k: usize, id_order: &IdOrder<'_>) {
-    if hits.len() > k {
-        if k > 0 {
-            hits.select_nth_unstable_by(k - 1, |a, b| compare_hits(a, b, id_order));
-        }
-        hits.truncate(k);
-    }
 }

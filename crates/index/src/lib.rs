@@ -1,15 +1,17 @@
 //! Vectors on disk and the search over them.
 //!
-//! An index is a folder: `vectors.npy` holds one row of f32 a document, `index.json` says how the rows were made and what
-//! every file of the folder must look like. Opening it costs the same for ten documents and ten million, because the rows
-//! are memory-mapped and only headers and sizes are checked; [`IndexFolder::verify`] reads everything.
+//! An index is a folder: `vectors.npy` holds one row of f32 a document, `index.json` says how the rows were made
+//! and what every file of the folder must look like. Opening it costs the same for ten documents and ten million,
+//! because the rows are memory-mapped and only headers and sizes are checked; [`IndexFolder::verify`] reads
+//! everything.
 //!
 //! A search is exact: every document's inner product with every query, the best `k` under one total order (score
-//! descending, then document id descending). [`dot`] defines the number that a pair of vectors scores; the fast paths give
-//! the same bits, whatever the block sizes, the instruction set and the number of threads.
+//! descending, then document id descending). [`dot`] defines the number that a pair of vectors scores; the fast
+//! paths give the same bits, whatever the block sizes, the instruction set and the number of threads.
 //!
-//! What this crate leaves out: documents, their ids and their texts. Rows have ordinals; whoever holds the ids breaks ties
-//! through a closure. It prints nothing, reads no environment variables and starts no threads: the pool is handed in.
+//! What this crate leaves out: documents, their ids and their texts. Rows have ordinals; whoever holds the ids
+//! breaks ties through a closure. It prints nothing, reads no environment variables and starts no threads: the pool
+//! is handed in.
 //!
 //! ```
 //! use sbmoe_index::{Exact, Search, SimdLevel, Store};

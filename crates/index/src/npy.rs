@@ -1,7 +1,8 @@
 //! The header of a `.npy` file: NumPy's array format, of which versions 1 to 3 are read and version 1 is written.
 //!
-//! The header written here always takes [`HEADER_BYTES`], so that the number of rows can be put in place once it is known,
-//! and the numbers begin at a multiple of 64 bytes. Format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
+//! The header written here always takes [`HEADER_BYTES`], so that the number of rows can be put in place once it is
+//! known, and the numbers begin at a multiple of 64 bytes. Format:
+//! <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
 use std::fmt;
 use std::io::Read;

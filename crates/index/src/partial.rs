@@ -1,4 +1,5 @@
-//! Files that stand under a partial name until they are whole, so that a file under its own name is never half a file.
+//! Files that stand under a partial name until they are whole, so that a file under its own name is never half a
+//! file.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -17,8 +18,8 @@ pub fn partial_path(path: &Path) -> PathBuf {
 
 /// Opens the partial file of `path` to go on with it.
 ///
-/// Where there is none but a finished file at `path`, that becomes partial again: a program may be killed between finishing
-/// one file of an index and the next.
+/// Where there is none but a finished file at `path`, that becomes partial again: a program may be killed between
+/// finishing one file of an index and the next.
 pub(crate) fn reopen(path: &Path) -> Result<File, IndexError> {
     let partial = partial_path(path);
     if matches!(fs_err::metadata(&partial), Err(error) if error.kind() == ErrorKind::NotFound) {

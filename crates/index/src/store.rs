@@ -31,8 +31,8 @@ pub trait Store {
 
     /// The hits of every query, best first in the total order ([`compare_hits`](crate::compare_hits)).
     ///
-    /// Memory grows with queries × k; whoever has very many queries, or wants to be able to stop, hands them over in blocks
-    /// of a thousand or so, which costs no speed.
+    /// Memory grows with queries × k; whoever has very many queries, or wants to be able to stop, hands them over
+    /// in blocks of a thousand or so, which costs no speed.
     ///
     /// # Errors
     /// The queries have another dimension, or a query or a score is not finite.

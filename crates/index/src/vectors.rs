@@ -102,8 +102,8 @@ impl VectorWriter {
     /// Appends vectors, `[n, dim]`.
     ///
     /// # Errors
-    /// A number is not finite (nothing of `vectors` is then written), the slice is not a whole number of vectors, there
-    /// would be more than 2³² − 1 of them, or the disk is full.
+    /// A number is not finite (nothing of `vectors` is then written), the slice is not a whole number of vectors,
+    /// there would be more than 2³² − 1 of them, or the disk is full.
     pub fn push(&mut self, vectors: &[f32]) -> Result<(), IndexError> {
         if let Some(at) = vectors.iter().position(|value| !value.is_finite()) {
             return Err(IndexError::VectorNotFinite {

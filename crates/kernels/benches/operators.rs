@@ -2,6 +2,7 @@
 //!
 //! `cargo bench -p sbmoe-kernels` prints a table: time, achieved rate, and its share of a limit measured on the same
 //! threads, which is a loop of multiply-adds in registers for arithmetic and a copy between arrays for memory.
+//! A share of memory above 100 % means that the arrays stay in the caches.
 //! `-- THREADS` chooses the threads, 0 (default) one per core.
 //! Started without cargo's `--bench` it runs every operator once on a small batch, to show that it still works.
 #![expect(clippy::print_stdout, reason = "a table on standard output is what it is for")]
@@ -191,7 +192,7 @@ fn linear(bench: &Bench, tokens: &Tokens) {
         });
         if activation == Activation::Identity {
             bench.line(&name("d_input"), flops, || {
-                ops.linear_backward_input(size, &weight, &d_output, &mut dx)
+                ops.linear_backward_input(size, &weight, &d_output, &mut dx);
             });
             bench.line(&name("d_parameters"), flops, || {
                 let gradient = AffineGradient { weight: &mut weight, bias: &mut bias };
@@ -237,7 +238,9 @@ fn attention(bench: &Bench, tokens: &Tokens, name: &str, dropout: Dropout) {
         ops.attention_backward(inputs, &output, &log_sums, &d_output, gradients.each_mut());
     });
     bench.check("attention", &output);
-    gradients.iter().for_each(|gradient| bench.check("attention backward", gradient));
+    for gradient in &gradients {
+        bench.check("attention backward", gradient);
+    }
 }
 
 fn norms(bench: &Bench, tokens: &Tokens, name: &str, dropout: Dropout) {

@@ -1,24 +1,21 @@
 //! A retriever ready for use: tokenizer, parameters on a device, and how texts and gates are treated.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use sbmoe_kernels::{Ops, Tokens};
 
 use crate::architecture::Architecture;
-use crate::checkpoint::{Checkpoint, CheckpointError, NamedTensor, Wanted};
-use crate::folder::{FolderError, ModelFolder, WriteFolder, write_sentence_transformers};
+use crate::checkpoint::{CheckpointError, NamedTensor, Wanted};
+use crate::folder::{FolderError, ModelCard, ModelFolder, WriteBlock, WriteFolder, write_sentence_transformers};
 use crate::moe::{BlockConfig, Draws, Gate, Routed};
-use crate::parameters::{ParameterId, Tensors};
+use crate::parameters::{Parameter, ParameterId, Tensors};
 use crate::tokenizer::{Tokenizer, TokenizerError};
-
-/// Texts are cut here unless the model's folder or the caller says otherwise, special tokens included.
-pub const DEFAULT_MAX_LENGTH: usize = 256;
 
 /// Why a retriever cannot be opened or saved.
 #[derive(Debug, thiserror::Error)]
 pub enum RetrieverError {
-    /// The folder's configuration.
+    /// The folder's configuration, or writing it.
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// The weights.
@@ -27,25 +24,6 @@ pub enum RetrieverError {
     /// The tokenizer.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
-    /// The block's configuration.
-    #[error("`{}` is not a block's configuration: {source}", path.display())]
-    Block {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
-    /// A file that cannot be read.
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    /// The requested length is not the model's.
-    #[error("maximum length {asked} is not within 3 and the model's {limit} positions")]
-    Length {
-        /// What was asked for.
-        asked: usize,
-        /// The number of position embeddings.
-        limit: usize,
-    },
 }
 
 /// An encoder, perhaps with a block, on a device.
@@ -62,37 +40,25 @@ pub struct Retriever<O: Ops> {
     /// Names of tensors that the model has no place for; worth a warning.
     pub unexpected: Vec<String>,
     tokenizer: Tokenizer,
-    max_length: usize,
 }
 
 impl<O: Ops> Retriever<O> {
-    /// Opens a model folder. `max_length` overrides the folder's own.
+    /// Opens a model folder. `max_length` overrides the folder's own number of tokens at which texts are cut.
     ///
     /// # Errors
     /// A folder, a tokenizer or weights that cannot be used; the error names the file.
     pub fn open(dir: &Path, ops: Arc<O>, max_length: Option<usize>) -> Result<Self, RetrieverError> {
         let folder = ModelFolder::open(dir)?;
-        let limit = folder.bert.max_position_embeddings;
-        let asked = max_length.unwrap_or_else(|| folder.max_length.unwrap_or(DEFAULT_MAX_LENGTH.min(limit)));
-        if !(3..=limit).contains(&asked) {
-            return Err(RetrieverError::Length { asked, limit });
+        let tokenizer = folder.tokenizer(None, max_length)?;
+        let architecture = Architecture::new(folder.bert.clone(), folder.pooling, folder.block_config()?);
+        let (encoder, block) = architecture.layout.parameters().split_at(architecture.encoder_parameters());
+        let mut selection = folder.checkpoint()?.select(&wanted(encoder))?;
+        if let Some(checkpoint) = folder.block_checkpoint()? {
+            selection.tensors.extend(checkpoint.select(&wanted(block))?.tensors);
         }
-        let tokenizer = Tokenizer::open(dir, folder.lower_case, asked)?;
-        let block = folder.block.as_ref().map(|dir| block_config(dir)).transpose()?;
-        let architecture = Architecture::new(folder.bert.clone(), folder.pooling, block);
-        let (encoder, own) = architecture.layout.parameters().split_at(architecture.encoder_parameters());
-        let wanted = |parameters: &[crate::parameters::Parameter]| -> Vec<Wanted> {
-            parameters.iter().map(|p| Wanted { name: p.name.clone(), shape: p.shape.clone() }).collect()
-        };
-        let selection = Checkpoint::open(dir)?.select(&wanted(encoder))?;
-        let mut values: Vec<Vec<f32>> = selection.tensors.into_iter().map(|tensor| tensor.values).collect();
-        if let Some(dir) = &folder.block {
-            let selection = Checkpoint::open(dir)?.select(&wanted(own))?;
-            values.extend(selection.tensors.into_iter().map(|tensor| tensor.values));
-        }
-        let parameters = Tensors::upload(&*ops, &values);
-        let unexpected = selection.unexpected;
-        Ok(Self { ops, architecture, parameters, folder, unexpected, tokenizer, max_length: asked })
+        let buffers = selection.tensors.iter().map(|tensor| ops.upload(&tensor.values)).collect();
+        let parameters = Tensors::from_buffers(buffers);
+        Ok(Self { ops, architecture, parameters, folder, unexpected: selection.unexpected, tokenizer })
     }
 
     /// Replaces the block by a fresh one, or removes it.
@@ -106,9 +72,19 @@ impl<O: Ops> Retriever<O> {
         self.parameters = Tensors::upload(&*self.ops, &values);
     }
 
+    /// Changes whether texts are lower-cased before the tokenizer sees them; it becomes part of the saved model.
+    ///
+    /// # Errors
+    /// The tokenizer's files have become unreadable.
+    pub fn set_lower_case(&mut self, lower_case: bool) -> Result<(), RetrieverError> {
+        self.tokenizer = self.folder.tokenizer(Some(lower_case), Some(self.max_length()))?;
+        self.folder.lower_case = lower_case;
+        Ok(())
+    }
+
     /// The most tokens of a text, special ones included.
     pub fn max_length(&self) -> usize {
-        self.max_length
+        self.tokenizer.max_length()
     }
 
     /// How the model is used unless a command says otherwise; `None` without a block.
@@ -116,12 +92,17 @@ impl<O: Ops> Retriever<O> {
         self.architecture.block.as_ref().map(|block| block.config().gate)
     }
 
+    /// The tokenizer, which knows the length at which texts are cut and their lower-casing.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
     /// Token ids of a query, with the model's prompt, cut at the maximum length.
     ///
     /// # Errors
     /// A text that the tokenizer cannot take.
     pub fn tokenize_query(&self, text: &str) -> Result<Vec<u32>, RetrieverError> {
-        self.tokenize("query", text)
+        self.tokenize(self.folder.prompts.query(), text)
     }
 
     /// Token ids of a document's joined title and text, with the model's prompt, cut at the maximum length.
@@ -129,14 +110,12 @@ impl<O: Ops> Retriever<O> {
     /// # Errors
     /// A text that the tokenizer cannot take.
     pub fn tokenize_document(&self, text: &str) -> Result<Vec<u32>, RetrieverError> {
-        self.tokenize("document", text)
+        self.tokenize(self.folder.prompts.document(), text)
     }
 
-    fn tokenize(&self, kind: &str, text: &str) -> Result<Vec<u32>, RetrieverError> {
-        match self.folder.prompts.get(kind).filter(|prompt| !prompt.is_empty()) {
-            Some(prompt) => Ok(self.tokenizer.encode(&format!("{prompt}{text}"))?),
-            None => Ok(self.tokenizer.encode(text)?),
-        }
+    fn tokenize(&self, prompt: &str, text: &str) -> Result<Vec<u32>, RetrieverError> {
+        let prompted = (!prompt.is_empty()).then(|| format!("{prompt}{text}"));
+        Ok(self.tokenizer.encode(prompted.as_deref().unwrap_or(text))?)
     }
 
     /// Pooled vectors `x [texts, hidden]` of one ragged batch.
@@ -158,11 +137,11 @@ impl<O: Ops> Retriever<O> {
         (self.ops.download(&y), routed)
     }
 
-    /// Writes the model as a sentence-transformers folder; `card` is the model card's body.
+    /// Writes the model as a sentence-transformers folder.
     ///
     /// # Errors
     /// A value that is not finite, or a write that fails; a former folder at `dir` stays whole until the new one is.
-    pub fn save(&self, dir: &Path, card: &str) -> Result<(), RetrieverError> {
+    pub fn save(&self, dir: &Path, card: &ModelCard) -> Result<(), RetrieverError> {
         let values = self.parameters.download(&*self.ops);
         let named = |id: ParameterId| {
             let parameter = self.architecture.layout.get(id);
@@ -171,21 +150,20 @@ impl<O: Ops> Retriever<O> {
         let tensors: Vec<NamedTensor<'_>> = self.architecture.layout.ids().map(named).collect();
         let (encoder, block) = tensors.split_at(self.architecture.encoder_parameters());
         let config = self.architecture.block.as_ref().map(|own| own.config());
-        Ok(write_sentence_transformers(
-            dir,
-            &WriteFolder {
-                source: &self.folder,
-                max_length: self.max_length,
-                encoder,
-                block: config.map(|config| (config, block)),
-                card,
-            },
-        )?)
+        let model = WriteFolder {
+            bert: &self.folder.bert,
+            encoder,
+            tokenizer: &self.tokenizer,
+            pooling: self.folder.pooling,
+            normalize: self.folder.normalize && config.is_none(),
+            block: config.map(|config| WriteBlock { config, tensors: block }),
+            prompts: &self.folder.prompts,
+            card,
+        };
+        Ok(write_sentence_transformers(dir, &model)?)
     }
 }
 
-fn block_config(dir: &Path) -> Result<BlockConfig, RetrieverError> {
-    let path = dir.join("config.json");
-    let text = fs_err::read_to_string(&path)?;
-    serde_json::from_str(&text).map_err(|source| RetrieverError::Block { path, source })
+fn wanted(parameters: &[Parameter]) -> Vec<Wanted> {
+    parameters.iter().map(|p| Wanted { name: p.name.clone(), shape: p.shape.clone() }).collect()
 }

@@ -9,7 +9,7 @@ static ASKED: AtomicBool = AtomicBool::new(false);
 static WATCHED: OnceLock<()> = OnceLock::new();
 
 /// Exit code of a program that a signal stopped: 128 + SIGINT.
-const STOPPED: i32 = 130;
+pub const STOPPED: i32 = 130;
 
 /// Whether the user asked to stop.
 #[derive(Debug, Clone, Copy)]

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
+use crate::hub::{self, DEFAULT_REVISION, Origin, Transfer, environment::HubEnvironment};
+
 /// Where a model lies, and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelSource {
@@ -15,11 +17,16 @@ pub struct ModelSource {
     pub note: Option<String>,
 }
 
-/// Finds the model that a user names: an existing folder wins, since it is what the shell completes.
+/// Finds the model that a user names: an existing folder wins, since that is what a shell completes. `revision` is a
+/// branch, a tag or a commit on the hub. `progress` is told of downloads.
 ///
 /// # Errors
-/// No such folder, and no such model on the hub or in its cache.
-pub fn resolve(model: &str, revision: Option<&str>) -> Result<ModelSource> {
+/// No such folder, and no such model in the hub's cache or on the hub.
+pub fn resolve(
+    model: &str,
+    revision: Option<&str>,
+    progress: &mut dyn FnMut(Transfer<'_>),
+) -> Result<ModelSource> {
     let path = Path::new(model);
     if path.is_dir() {
         if revision.is_some() {
@@ -27,5 +34,21 @@ pub fn resolve(model: &str, revision: Option<&str>) -> Result<ModelSource> {
         }
         return Ok(ModelSource { dir: path.to_owned(), commit: None, note: None });
     }
-    bail!("`{model}` is no folder")
+    // A name on the hub is `owner/name` or `name`, so anything else was meant as a path.
+    if path.is_absolute() || model.starts_with('.') || path.components().count() > 2 {
+        bail!("there is no model folder `{model}`");
+    }
+    let environment = HubEnvironment::from_env()?;
+    let resolved = hub::resolve(model, revision.unwrap_or(DEFAULT_REVISION), &environment, progress)?;
+    let origin = match resolved.origin {
+        Origin::Cache => "from the hub's cache",
+        Origin::Download => "downloaded from the hub",
+    };
+    let unasked = if resolved.unasked.is_empty() {
+        String::new()
+    } else {
+        format!("; the hub could not be asked for `{}`, which it may have", resolved.unasked.join("`, `"))
+    };
+    let note = format!("model: `{model}` {origin}, commit {}{unasked}", resolved.commit);
+    Ok(ModelSource { dir: resolved.dir, commit: Some(resolved.commit), note: Some(note) })
 }

@@ -8,7 +8,7 @@ use sbmoe_model::parameters::Tensors;
 use crate::{Inputs, TrainConfig};
 
 /// The caller's measure: from query vectors and document vectors, both `[texts, hidden]`, to nDCG@10.
-pub type Score<'a> = dyn Fn(&[f32], &[f32]) -> f64 + 'a;
+pub(crate) type Score<'a> = dyn Fn(&[f32], &[f32]) -> f64 + 'a;
 
 /// Held-out queries and the documents they are ranked over.
 pub struct Validation<'a> {

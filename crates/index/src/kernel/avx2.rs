@@ -24,7 +24,7 @@ pub(super) unsafe fn block<const VECTORS: usize, const ROWS: usize>(block: Block
     let rows: [*const f32; ROWS] = std::array::from_fn(|row| block.rows[row * block.dim..].as_ptr());
     for position in 0..block.dim {
         if position % 16 == 0 {
-            prefetch_next(rows, position, block.dim);
+            prefetch_next(block.rows, position, block.dim);
         }
         // SAFETY: `position` is below `dim`, so the panel holds `width` numbers here and each row one.
         unsafe {
@@ -53,8 +53,9 @@ pub(super) unsafe fn block<const VECTORS: usize, const ROWS: usize>(block: Block
     }
 }
 
-/// Scores `GROUPS` × 8 documents for one query: eight documents share a register, for which four positions of each at a
-/// time are transposed. Every document's sum waits for the one before, so that several groups are needed at once.
+/// Scores `GROUPS` × 8 documents for one query: eight documents share a register, for which four positions of each
+/// at a time are transposed. Every document's sum waits for the one before, so that several groups are needed at
+/// once.
 ///
 /// # Safety
 /// The processor must have AVX2 and FMA. `block.panel` must hold `dim` numbers, `block.rows` `GROUPS` × 8 × `dim`,
@@ -68,10 +69,7 @@ pub(super) unsafe fn lone<const GROUPS: usize>(block: Block<'_>, scores: &mut Sc
     let whole = dim / 4 * 4;
     for position in (0..whole).step_by(4) {
         if position % 16 == 0 {
-            for group in groups {
-                let rows: [_; LANES] = std::array::from_fn(|row| group[row * dim..].as_ptr());
-                prefetch_next(rows, position + (GROUPS - 1) * LANES * dim, dim);
-            }
+            prefetch_next(block.rows, position, dim);
         }
         let queries: [__m256; 4] = std::array::from_fn(|step| _mm256_set1_ps(block.panel[position + step]));
         for (sum, group) in sums.iter_mut().zip(groups) {
@@ -104,8 +102,8 @@ pub(super) unsafe fn lone<const GROUPS: usize>(block: Block<'_>, scores: &mut Sc
     }
 }
 
-/// Four rows of four numbers in each half become four columns: `rows[i]` holds positions 0 to 3 of documents `i` and
-/// `i + 4`, the result's `j` position `j` of documents 0 to 7.
+/// Four rows of four numbers in each half become four columns: `rows[i]` holds positions 0 to 3 of documents `i`
+/// and `i + 4`, the result's `j` position `j` of documents 0 to 7.
 #[target_feature(enable = "avx2,fma")]
 fn transpose([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
     let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
@@ -120,11 +118,14 @@ fn transpose([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
     ]
 }
 
-/// Asks for the same position of the rows that follow these, which a search reads next.
+/// Asks for the next share of the rows that follow, in the order in which they lie: a share every sixteen positions
+/// makes all of them.
 #[target_feature(enable = "avx2,fma")]
-fn prefetch_next<const ROWS: usize>(rows: [*const f32; ROWS], position: usize, dim: usize) {
-    for row in rows {
-        _mm_prefetch::<_MM_HINT_T1>(row.wrapping_add(position + ROWS * dim).cast());
+fn prefetch_next(rows: &[f32], position: usize, dim: usize) {
+    let count = rows.len() / dim;
+    let next = rows.as_ptr().wrapping_add(rows.len() + position * count);
+    for line in 0..count {
+        _mm_prefetch::<_MM_HINT_T1>(next.wrapping_add(16 * line).cast());
     }
 }
 

@@ -12,8 +12,8 @@ const LANES: usize = 16;
 /// Scores `ROWS` documents for `VECTORS` × 16 queries.
 ///
 /// # Safety
-/// The processor must have AVX-512F. `block.panel` must hold `dim` × `VECTORS` × 16 numbers, `block.rows` `ROWS` × `dim`,
-/// `block.floors` `VECTORS` × 16.
+/// The processor must have AVX-512F. `block.panel` must hold `dim` × `VECTORS` × 16 numbers, `block.rows` `ROWS` ×
+/// `dim`, `block.floors` `VECTORS` × 16.
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn block<const VECTORS: usize, const ROWS: usize>(block: Block<'_>, scores: &mut Scores) {
     let width = VECTORS * LANES;
@@ -22,8 +22,10 @@ pub(super) unsafe fn block<const VECTORS: usize, const ROWS: usize>(block: Block
     let rows: [*const f32; ROWS] = std::array::from_fn(|row| block.rows[row * block.dim..].as_ptr());
     for position in 0..block.dim {
         if position % 16 == 0 {
-            for row in rows {
-                _mm_prefetch::<_MM_HINT_T1>(row.wrapping_add(position + ROWS * block.dim).cast());
+            // A share of the rows that follow, in the order in which they lie.
+            let next = block.rows.as_ptr().wrapping_add(block.rows.len() + position * ROWS);
+            for line in 0..ROWS {
+                _mm_prefetch::<_MM_HINT_T1>(next.wrapping_add(16 * line).cast());
             }
         }
         // SAFETY: `position` is below `dim`, so the panel holds `width` numbers here and each row one.

@@ -1,9 +1,10 @@
 //! Inner products of a few documents with a panel of queries: the loop in which a search spends its time.
 //!
-//! A panel holds the queries of one block side by side, `[dim, width]`, so that a vector register holds the same position of
-//! neighbouring queries and every pair has its own lane. A pair's products are therefore added one after the other, from the
-//! first position to the last, each with one rounding: the order that [`dot`] defines, whatever the width of the registers.
-//! No lane is ever added to another, and a document's row is read as it lies in the file.
+//! A panel holds the queries of one block side by side, `[dim, width]`, so that a vector register holds the same
+//! position of neighbouring queries and every pair has its own lane. A pair's products are therefore added one
+//! after the other, from the first position to the last, each with one rounding: the order that [`dot`] defines,
+//! whatever the width of the registers. No lane is ever added to another, and a document's row is read as it lies
+//! in the file.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

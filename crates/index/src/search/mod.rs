@@ -1,12 +1,13 @@
 //! Exact search: every document against every query, without an index to build.
 //!
-//! Documents are walked in tiles that fit the second-level cache, and each tile is scored against panel after panel of
-//! queries before the next is read; a kernel compares scores with the queries' floors while they are in registers, so that
-//! only the few that may belong among the best leave it. Workers take pieces of documents × queries until none is left.
-//! Which worker takes which piece is left to chance and does not show: the best `k` of a strict total order are one set,
-//! and every score is computed by itself.
+//! Documents are walked in tiles that fit the second-level cache, and each tile is scored against panel after panel
+//! of queries before the next is read; a kernel compares scores with the queries' floors while they are in
+//! registers, so that only the few that may belong among the best leave it. Workers take pieces of documents ×
+//! queries until none is left. Which worker takes which piece is left to chance and does not show: the best `k` of
+//! a strict total order are one set, and every score is computed by itself.
 
 mod panel;
+mod ranked;
 mod selection;
 mod tiles;
 mod worker;
@@ -41,7 +42,8 @@ pub struct Exact<'a> {
 }
 
 impl<'a> Exact<'a> {
-    /// A store over `vectors`, `[documents, dim]`, such as [`Vectors::as_slice`](crate::Vectors::as_slice) gives them.
+    /// A store over `vectors`, `[documents, dim]`, such as [`Vectors::as_slice`](crate::Vectors::as_slice) gives
+    /// them.
     ///
     /// # Errors
     /// `vectors` is not a whole number of rows, `dim` is 0, or the processor lacks the instructions of `level`.

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use crate::kernel::MOST_ROWS;
 
-/// Bytes of documents that are scored against every panel of a piece before the next are read: a part of the second-level
-/// cache, the rest of which the panels need.
+/// Bytes of documents that are scored against every panel of a piece before the next are read: a part of the
+/// second-level cache, the rest of which the panels need.
 const TILE_BYTES: usize = 128 * 1024;
 
 /// Tiles that a worker takes at once.

@@ -1,9 +1,10 @@
 //! One worker's share of a search: the pieces that it scored and the best hits among them.
 
-use crate::hit::{DocOrdinal, Hit, IdOrder, merge};
+use crate::hit::{DocOrdinal, Hit, IdOrder};
 use crate::kernel::{Block, MOST_WIDTH, Scores};
 use crate::search::panel::Panel;
-use crate::search::selection::Selection;
+use crate::search::ranked::Ranked;
+use crate::search::selection::{Selection, best};
 use crate::search::tiles::Tiles;
 use crate::store::Search;
 
@@ -67,7 +68,7 @@ impl<'a> Worker<'a> {
     /// Takes a candidate and gives the query's floor from then on.
     fn take(&mut self, query: usize, document: DocOrdinal, score: f32) -> f32 {
         if score.is_finite() {
-            self.selections[query].push(Hit { document, score }, self.k, self.id_order);
+            self.selections[query].push(Ranked::new(document, score), self.k, self.id_order);
         } else {
             let fault = (document, query);
             self.fault = Some(self.fault.map_or(fault, |earlier| earlier.min(fault)));
@@ -77,7 +78,7 @@ impl<'a> Worker<'a> {
 
     /// The best hits of a query among all workers' documents.
     pub(super) fn merge(workers: &[Self], query: usize, search: &Search<'_>) -> Vec<Hit> {
-        let lists: Vec<&[Hit]> = workers.iter().map(|worker| worker.selections[query].hits()).collect();
-        merge(&lists, search.k, search.id_order)
+        let lists = workers.iter().map(|worker| worker.selections[query].candidates());
+        best(lists.flatten().copied().collect(), search.k, search.id_order)
     }
 }

@@ -44,6 +44,12 @@ impl<'a> Head<'a> {
         &log_sums[self.index * self.tokens.n_tokens()..][self.tokens.range(self.text)]
     }
 
+    /// Elements from one row of scores to the next: an odd number of cache lines, so that a column of scores does not
+    /// crowd into a few sets of the cache.
+    pub(super) fn score_stride(self) -> usize {
+        (panels(self.len()) | 1) * LANES
+    }
+
     /// 1/√d.
     pub(super) fn scale(self) -> f32 {
         (1.0 / (self.width as f64).sqrt()) as f32
@@ -51,7 +57,7 @@ impl<'a> Head<'a> {
 
     /// Rows of queries whose scores are computed together.
     pub(super) fn block(self) -> usize {
-        (SCORES / self.len().next_multiple_of(LANES)).next_multiple_of(12).clamp(12, self.len().max(12))
+        (SCORES / self.score_stride()).next_multiple_of(12).clamp(12, self.len().max(12))
     }
 
     /// The keys of the masks of all query rows; none when nothing is dropped.
@@ -104,7 +110,7 @@ multiversion! {
     ) {
         let (scale, len) = (head.scale(), head.len());
         let dropout_scale = head.dropout.scale() as f32;
-        let rows = scores.chunks_exact_mut(len.next_multiple_of(LANES));
+        let rows = scores.chunks_exact_mut(head.score_stride());
         for (row, (scores, (log_sum, factor))) in rows.zip(log_sums.iter_mut().zip(factors)).enumerate() {
             let scores = &mut scores[..len];
             let [shift, sum] = exponentials::<FMA>(scale, scores);
@@ -135,20 +141,30 @@ fn forward_head(
 ) {
     let (level, len, width) = (cpu.level, head.len(), head.width);
     let (block, padded, stride) = (head.block(), len.next_multiple_of(LANES), panels(width) * LANES);
-    let mut scratch = cpu.memory.scratch(padded * width + len * stride + block * (padded + stride + 1));
+    let mut scratch =
+        cpu.memory.scratch(padded * width + len * stride + block * (head.score_stride() + stride + 1));
     let (packed_key, rest) = scratch.split_at_mut(padded * width);
     let (packed_value, rest) = rest.split_at_mut(len * stride);
-    let (scores, rest) = rest.split_at_mut(block * padded);
+    let (scores, rest) = rest.split_at_mut(block * head.score_stride());
     let (sums, factors) = rest.split_at_mut(block * stride);
     pack_transposed(level, head.rows(key), len, packed_key);
     pack(level, head.rows(value), len, packed_value);
     let keys = head.keys();
     for (first, log_sums) in (0..len).step_by(block).zip(log_sums.chunks_mut(block)) {
         let n = log_sums.len();
-        multiply(level, head.rows(query).from(first).left(), n, packed_key, width, false, scores);
+        multiply(
+            level,
+            head.rows(query).from(first).left(),
+            n,
+            packed_key,
+            width,
+            false,
+            scores,
+            head.score_stride(),
+        );
         probabilities(level, head, keys.get(first..).unwrap_or_default(), scores, log_sums, factors);
-        let left = Left { values: scores, stride: padded, is_transposed: false };
-        multiply(level, left, n, packed_value, len, false, sums);
+        let left = Left { values: scores, stride: head.score_stride(), is_transposed: false };
+        multiply(level, left, n, packed_value, len, false, sums, stride);
         for (row, (sums, &factor)) in sums.chunks_exact(stride).zip(&*factors).take(n).enumerate() {
             write_scaled(level, factor, sums, output.row(first + row));
         }

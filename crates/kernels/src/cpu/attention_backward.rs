@@ -35,31 +35,26 @@ multiversion! {
     ) {
         let (scale, len) = (head.scale(), head.len());
         let dropout_scale = head.dropout.scale() as f32;
-        let stride = len.next_multiple_of(LANES);
+        let stride = head.score_stride();
         let (output, d_output) = (head.rows(given.output).from(first), head.rows(given.d_output).from(first));
         let rows = scores.chunks_exact_mut(stride).zip(d_scores.chunks_exact_mut(stride));
         let log_sums = &head.log_sums(given.log_sums)[first..];
         for (row, ((scores, d_scores), &log_sum)) in rows.zip(log_sums).enumerate() {
             let delta = dot::<FMA>(output.row(row), d_output.row(row));
-            let scores = scores.as_chunks_mut::<LANES>().0;
-            let d_scores = d_scores.as_chunks_mut::<LANES>().0;
+            let pairs = scores[..len].iter_mut().zip(d_scores);
             if let Some(&key) = keys.get(row) {
-                for (chunk, (scores, d_scores)) in scores.iter_mut().zip(d_scores).enumerate() {
-                    let mask = mask::lanes(key, chunk * LANES, head.dropout.threshold());
-                    for lane in 0..LANES {
-                        let p = exp::<FMA>(mul_add::<FMA>(scores[lane], scale, -log_sum));
-                        let d = f32::from_bits((d_scores[lane] * dropout_scale).to_bits() & mask[lane]);
-                        scores[lane] = f32::from_bits((p * dropout_scale).to_bits() & mask[lane]);
-                        d_scores[lane] = p * (d - delta);
-                    }
+                let threshold = head.dropout.threshold();
+                for (column, (score, d_score)) in (0..).zip(pairs) {
+                    let stays = mask::stays(key, column, threshold);
+                    let p = exp::<FMA>(mul_add::<FMA>(*score, scale, -log_sum));
+                    let d = f32::from_bits((*d_score * dropout_scale).to_bits() & stays);
+                    *score = f32::from_bits((p * dropout_scale).to_bits() & stays);
+                    *d_score = p * (d - delta);
                 }
             } else {
-                for (scores, d_scores) in scores.iter_mut().zip(d_scores) {
-                    for lane in 0..LANES {
-                        let p = exp::<FMA>(mul_add::<FMA>(scores[lane], scale, -log_sum));
-                        scores[lane] = p;
-                        d_scores[lane] = p * (d_scores[lane] - delta);
-                    }
+                for (score, d_score) in pairs {
+                    *score = exp::<FMA>(mul_add::<FMA>(*score, scale, -log_sum));
+                    *d_score = *score * (*d_score - delta);
                 }
             }
         }
@@ -74,6 +69,7 @@ fn backward_head(
 ) {
     let (level, len, width) = (cpu.level, head.len(), head.width);
     let (block, padded, stride) = (head.block(), len.next_multiple_of(LANES), panels(width) * LANES);
+    let score_stride = head.score_stride();
     let sizes = [
         padded * width,
         padded * width,
@@ -82,8 +78,8 @@ fn backward_head(
         block * stride,
         len * stride,
         len * stride,
-        block * padded,
-        block * padded,
+        block * score_stride,
+        block * score_stride,
         block * stride,
     ];
     let mut scratch = cpu.memory.scratch(sizes.iter().sum());
@@ -111,21 +107,21 @@ fn backward_head(
     for first in (0..len).step_by(block) {
         let n = block.min(len - first);
         let (query, d_output) = (head.rows(given.query).from(first), head.rows(given.d_output).from(first));
-        multiply(level, query.left(), n, key_transposed, width, false, scores);
-        multiply(level, d_output.left(), n, value_transposed, width, false, d_scores);
-        let (scores, d_scores) = (&mut scores[..n * padded], &mut d_scores[..n * padded]);
+        multiply(level, query.left(), n, key_transposed, width, false, scores, score_stride);
+        multiply(level, d_output.left(), n, value_transposed, width, false, d_scores, score_stride);
+        let (scores, d_scores) = (&mut scores[..n * score_stride], &mut d_scores[..n * score_stride]);
         gradients(level, head, given, first, keys.get(first..).unwrap_or_default(), scores, d_scores);
 
         let (query_block, d_output_block) =
             (&mut query_block[..n * stride], &mut d_output_block[..n * stride]);
         pack(level, query, n, query_block);
         pack(level, d_output, n, d_output_block);
-        let across = Left { values: scores, stride: padded, is_transposed: true };
-        multiply(level, across, len, d_output_block, n, first > 0, d_value_sums);
-        let across = Left { values: d_scores, stride: padded, is_transposed: true };
-        multiply(level, across, len, query_block, n, first > 0, d_key_sums);
-        let along = Left { values: d_scores, stride: padded, is_transposed: false };
-        multiply(level, along, n, key, len, false, d_query_sums);
+        let across = Left { values: scores, stride: score_stride, is_transposed: true };
+        multiply(level, across, len, d_output_block, n, first > 0, d_value_sums, stride);
+        let across = Left { values: d_scores, stride: score_stride, is_transposed: true };
+        multiply(level, across, len, query_block, n, first > 0, d_key_sums, stride);
+        let along = Left { values: d_scores, stride: score_stride, is_transposed: false };
+        multiply(level, along, n, key, len, false, d_query_sums, stride);
         for (row, sums) in d_query_sums.chunks_exact(stride).take(n).enumerate() {
             write_scaled(level, head.scale(), sums, d_query.row(first + row));
         }

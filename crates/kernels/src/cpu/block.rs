@@ -185,7 +185,7 @@ fn store<const ROWS: usize, const WIDE: usize>(
 
 multiversion! {
     /// `out = left · packed`, or `out += …`, for `n` rows and an inner index of `depth`.
-    /// `out` has rows of as many lanes as `packed` has panels.
+    /// The rows of `out` are `stride` elements apart, a multiple of [`LANES`] that holds all panels of `packed`.
     pub(super) fn multiply(
         left: Left<'_>,
         n: usize,
@@ -193,8 +193,9 @@ multiversion! {
         depth: usize,
         accumulate: bool,
         out: &mut [f32],
+        stride: usize,
     ) {
-        blocked::<FMA, WIDTH>(left, n, packed, depth, accumulate, out);
+        blocked::<FMA, WIDTH>(left, n, packed, depth, accumulate, out, stride / LANES);
     }
 }
 
@@ -207,19 +208,20 @@ fn blocked<const FMA: bool, const WIDTH: usize>(
     depth: usize,
     accumulate: bool,
     out: &mut [f32],
+    stride: usize,
 ) {
     let packed = packed.as_chunks::<LANES>().0;
     let out = out.as_chunks_mut::<LANES>().0;
-    let stride = packed.len() / depth;
+    let panels = packed.len() / depth;
     let mut panel = 0;
     if WIDTH == LANES {
-        while panel + 2 <= stride {
+        while panel + 2 <= panels {
             let pair = [&packed[panel * depth..][..depth], &packed[(panel + 1) * depth..][..depth]];
             rows::<FMA, 12, 2>(left, n, pair, accumulate, &mut out[panel..], stride);
             panel += 2;
         }
     }
-    while panel < stride {
+    while panel < panels {
         let single = [&packed[panel * depth..][..depth]];
         if WIDTH == LANES {
             rows::<FMA, 12, 1>(left, n, single, accumulate, &mut out[panel..], stride);
@@ -249,8 +251,8 @@ mod tests {
         pack(crate::Level::Scalar, Rows { values: &right, stride: columns, columns }, depth, &mut packed);
         let mut out = vec![1.0; n * panels(columns) * LANES];
         let operand = Left { values: &left, stride, is_transposed };
-        blocked::<false, WIDTH>(operand, n, &packed, depth, false, &mut out);
-        blocked::<false, WIDTH>(operand, n, &packed, depth, true, &mut out);
+        blocked::<false, WIDTH>(operand, n, &packed, depth, false, &mut out, panels(columns));
+        blocked::<false, WIDTH>(operand, n, &packed, depth, true, &mut out, panels(columns));
         for row in 0..n {
             for column in 0..columns {
                 let mut sum = 0.0;

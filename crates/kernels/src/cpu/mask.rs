@@ -1,6 +1,5 @@
-//! Dropout of rows: sixteen decisions at a time.
+//! Dropout of rows: decided column by column in loops that vectorise.
 
-use super::lanes::LANES;
 use crate::key::column_bits;
 use crate::{Dropout, Tokens};
 
@@ -36,28 +35,19 @@ pub(super) fn row_keys(dropout: Dropout, tokens: &Tokens) -> Vec<[u32; 2]> {
         .collect()
 }
 
-/// All bits set for the columns that stay, none for those that go; `first` is a multiple of [`LANES`].
+/// All bits set when a column stays, none when it goes.
+///
+/// Each column computes its pair's bits: twice the arithmetic of sharing them, and no shuffles in a vectorised loop.
 #[inline(always)]
-pub(super) fn lanes(key: [u32; 2], first: usize, threshold: u32) -> [u32; LANES] {
-    let mut bits = [0; LANES / 2];
-    for (pair, bits) in bits.iter_mut().enumerate() {
-        *bits = column_bits(key, (first / 2 + pair) as u32);
-    }
-    let mut mask = [0; LANES];
-    for lane in 0..LANES {
-        let decision = (bits[lane / 2] >> (16 * (lane as u32 & 1))) & 0xffff;
-        mask[lane] = if decision >= threshold { u32::MAX } else { 0 };
-    }
-    mask
+pub(super) fn stays(key: [u32; 2], column: u32, threshold: u32) -> u32 {
+    let decision = (column_bits(key, column / 2) >> (16 * (column & 1))) & 0xffff;
+    if decision >= threshold { u32::MAX } else { 0 }
 }
 
 /// `row = mask ∘ row · scale`.
 #[inline(always)]
 pub(super) fn apply(key: [u32; 2], threshold: u32, scale: f32, row: &mut [f32]) {
-    for (chunk, values) in row.chunks_mut(LANES).enumerate() {
-        let mask = lanes(key, chunk * LANES, threshold);
-        for (value, mask) in values.iter_mut().zip(mask) {
-            *value = f32::from_bits((*value * scale).to_bits() & mask);
-        }
+    for (column, value) in (0..).zip(row) {
+        *value = f32::from_bits((*value * scale).to_bits() & stays(key, column, threshold));
     }
 }

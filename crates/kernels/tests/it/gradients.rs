@@ -279,7 +279,9 @@ fn mixing() {
 fn normalizing_above_and_below_epsilon() {
     let mut draws = Draws::new(10);
     let mut x = draws.wide(15);
-    x[5..10].iter_mut().for_each(|x| *x *= 1e-2);
+    for x in &mut x[5..10] {
+        *x *= 1e-2;
+    }
     let inputs = [x];
     let weights = draws.wide(15);
     let forward = |inputs: &[Buffer]| {

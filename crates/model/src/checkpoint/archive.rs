@@ -21,10 +21,9 @@ pub(super) fn entries(file: &MappedFile) -> Result<BTreeMap<String, Entry>, Chec
     let Some(folder) = parts.names().find_map(|name| name.strip_suffix("data.pkl")) else {
         return Err(file.malformed("the archive holds no `data.pkl`, so it was not written by `torch.save`"));
     };
-    if let Some(range) = parts.find(file, &format!("{folder}byteorder"))? {
-        if file.bytes()[range].trim_ascii() != b"little" {
-            return Err(CheckpointError::BigEndian { path: file.path().to_owned() });
-        }
+    let byte_order = parts.find(file, &format!("{folder}byteorder"))?;
+    if byte_order.is_some_and(|range| file.bytes()[range].trim_ascii() != b"little") {
+        return Err(CheckpointError::BigEndian { path: file.path().to_owned() });
     }
 
     let part = format!("{folder}data.pkl");
@@ -69,9 +68,9 @@ impl Parts {
         })?;
         let mut parts = BTreeMap::new();
         for index in 0..archive.len() {
-            let entry = archive
-                .by_index_raw(index)
-                .map_err(|error| file.malformed(format!("entry {index} of the archive cannot be read ({error})")))?;
+            let entry = archive.by_index_raw(index).map_err(|error| {
+                file.malformed(format!("entry {index} of the archive cannot be read ({error})"))
+            })?;
             let range = if entry.encrypted() {
                 Err("encrypted".to_owned())
             } else if entry.compression() != CompressionMethod::Stored {

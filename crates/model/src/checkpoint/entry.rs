@@ -42,7 +42,8 @@ impl Entry {
         storage: Range<usize>,
         offset: usize,
     ) -> Result<Self, String> {
-        let size = element_size(dtype).ok_or_else(|| format!("elements of {dtype} have no whole number of bytes"))?;
+        let size = element_size(dtype)
+            .ok_or_else(|| format!("elements of {dtype} have no whole number of bytes"))?;
         if shape.len() != stride.len() {
             return Err(format!("it has {} dimensions but {} strides", shape.len(), stride.len()));
         }
@@ -52,9 +53,10 @@ impl Entry {
             return Err(format!("its shape {shape:?} repeats a storage of {stored} elements too often"));
         }
         if elements > 0 {
-            let last = shape.iter().zip(&stride).try_fold(offset, |last, (extent, step)| {
-                last.checked_add((extent - 1).checked_mul(*step)?)
-            });
+            let last = shape
+                .iter()
+                .zip(&stride)
+                .try_fold(offset, |last, (extent, step)| last.checked_add((extent - 1).checked_mul(*step)?));
             if last.is_none_or(|last| last >= stored) {
                 return Err(format!(
                     "shape {shape:?} with strides {stride:?} from element {offset} reaches beyond its storage of \

@@ -202,15 +202,11 @@ impl NotFinite {
     }
 }
 
+/// `missing `a`, `b`, `c` has shape … where … is expected`, after a space.
 fn list_mismatches(missing: &[String], misshapen: &[Misshapen]) -> String {
-    let mut list = String::new();
-    if !missing.is_empty() {
-        list += &format!(" missing `{}`", missing.join("`, `"));
-    }
-    for (place, shape) in misshapen.iter().enumerate() {
-        let comma = if place > 0 || !missing.is_empty() { "," } else { "" };
-        let Misshapen { name, expected, found } = shape;
-        list += &format!("{comma} `{name}` has shape {found:?} where {expected:?} is expected");
-    }
-    list
+    let missing = (!missing.is_empty()).then(|| format!(" missing `{}`", missing.join("`, `")));
+    let misshapen = misshapen.iter().map(|Misshapen { name, expected, found }| {
+        format!(" `{name}` has shape {found:?} where {expected:?} is expected")
+    });
+    missing.into_iter().chain(misshapen).collect::<Vec<_>>().join(",")
 }

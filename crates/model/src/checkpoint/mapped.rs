@@ -69,8 +69,8 @@ impl MappedFile {
         if named || bytes.get(8) == Some(&b'{') {
             return Ok(Format::Safetensors);
         }
-        let beginning: String = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Err(self.unknown(&format!("it begins with the bytes {beginning}")))
+        let beginning: Vec<String> = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Err(self.unknown(&format!("it begins with the bytes {}", beginning.concat())))
     }
 
     /// The error of a file whose content contradicts its format.

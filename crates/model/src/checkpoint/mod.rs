@@ -11,7 +11,7 @@
 //!
 //! let checkpoint = Checkpoint::open("TinyBERT_General_4L_312D".as_ref())?;
 //! let table = checkpoint.get("bert.embeddings.word_embeddings.weight")?;
-//! assert_eq!(table.values.len(), table.shape.iter().product());
+//! assert_eq!(table.values.len(), table.shape.iter().product::<usize>());
 //! # Ok::<(), sbmoe_model::checkpoint::CheckpointError>(())
 //! ```
 
@@ -48,6 +48,14 @@ pub struct Tensor {
     pub shape: Vec<usize>,
     /// `shape.iter().product()` numbers, every one of them finite.
     pub values: Vec<f32>,
+}
+
+/// The free text that the header of a safetensors file carries beside its tensors; empty where there is none.
+///
+/// # Errors
+/// A file that is truncated or no safetensors file.
+pub fn metadata(path: &Path) -> Result<BTreeMap<String, String>, CheckpointError> {
+    safetensors::header_text(&MappedFile::open(path)?)
 }
 
 /// The tensors of one or several files, by name.

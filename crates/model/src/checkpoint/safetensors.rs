@@ -28,6 +28,12 @@ pub(super) fn entries(file: &MappedFile) -> Result<BTreeMap<String, Entry>, Chec
     Ok(entries)
 }
 
+/// The header's `__metadata__`.
+pub(super) fn header_text(file: &MappedFile) -> Result<BTreeMap<String, String>, CheckpointError> {
+    let (_, metadata) = SafeTensors::read_metadata(file.bytes()).map_err(|error| explain(file, &error))?;
+    Ok(metadata.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect())
+}
+
 /// Turns a refusal of the header into one that names the file, and its sizes where it is cut short.
 fn explain(file: &MappedFile, error: &SafeTensorError) -> CheckpointError {
     let bytes = file.bytes();
@@ -40,7 +46,8 @@ fn explain(file: &MappedFile, error: &SafeTensorError) -> CheckpointError {
         SafeTensorError::InvalidHeaderLength => file.truncated(data),
         SafeTensorError::MetadataIncompleteBuffer => {
             let header = &bytes[LENGTH_BYTES..data as usize];
-            let tensors = serde_json::from_slice::<Metadata>(header).map_or(0, |header| header.data_len() as u64);
+            let tensors =
+                serde_json::from_slice::<Metadata>(header).map_or(0, |header| header.data_len() as u64);
             let expected = data.saturating_add(tensors);
             if expected > found {
                 file.truncated(expected)

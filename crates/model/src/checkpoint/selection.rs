@@ -1,5 +1,7 @@
 //! Taking from a checkpoint exactly the tensors that a model needs.
 
+use std::collections::BTreeMap;
+
 use super::names::{canonical, is_dispensable};
 use super::{Checkpoint, CheckpointError, Misshapen, Tensor};
 
@@ -29,7 +31,7 @@ impl Checkpoint {
     /// One [`CheckpointError::Mismatch`] that lists every absent and every mis-shaped tensor; besides, all of
     /// [`Checkpoint::get`].
     pub fn select(&self, wanted: &[Wanted]) -> Result<Selection, CheckpointError> {
-        let mut originals = std::collections::BTreeMap::new();
+        let mut originals = BTreeMap::new();
         for name in self.names() {
             if let Some(first) = originals.insert(canonical(name), name) {
                 return Err(CheckpointError::SameName {
@@ -48,11 +50,15 @@ impl Checkpoint {
                 missing.push(name.clone());
                 continue;
             };
-            let has = self.shape(original).expect("the name comes from this checkpoint");
-            if has == shape {
-                found.push(original);
-            } else {
-                misshapen.push(Misshapen { name: name.clone(), expected: shape.clone(), found: has.to_vec() });
+            match self.shape(original) {
+                Some(has) if has != shape => {
+                    misshapen.push(Misshapen {
+                        name: name.clone(),
+                        expected: shape.clone(),
+                        found: has.to_vec(),
+                    });
+                }
+                _ => found.push(original),
             }
         }
         if !missing.is_empty() || !misshapen.is_empty() {

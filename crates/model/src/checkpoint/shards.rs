@@ -93,7 +93,8 @@ fn open_index(dir: &Path, path: &Path) -> Result<Checkpoint, CheckpointError> {
         }
         shards.insert(shard, Checkpoint::open_file(&shard_path)?);
     }
-    let order: BTreeMap<&str, usize> = shards.keys().enumerate().map(|(place, shard)| (*shard, place)).collect();
+    let order: BTreeMap<&str, usize> =
+        shards.keys().enumerate().map(|(place, shard)| (*shard, place)).collect();
     let mut entries = BTreeMap::new();
     for (name, shard) in &weight_map {
         let Some(entry) = shards[shard.as_str()].entries.get(name) else {

@@ -64,7 +64,13 @@ pub(super) fn place(
         let bytes = root(storage)?;
         let entry = view(storage, bytes)
             .and_then(|bytes| {
-                Entry::strided(storage.dtype, tensor.shape.clone(), tensor.stride.clone(), bytes, tensor.offset)
+                Entry::strided(
+                    storage.dtype,
+                    tensor.shape.clone(),
+                    tensor.stride.clone(),
+                    bytes,
+                    tensor.offset,
+                )
             })
             .map_err(|reason| file.malformed(format!("tensor `{name}`: {reason}")))?;
         entries.insert(name, entry);

@@ -29,53 +29,61 @@ pub struct CardResult {
 impl ModelCard {
     /// The Markdown of `README.md`. Values of the front matter are written as JSON strings, which YAML reads.
     pub(super) fn to_markdown(&self, has_block: bool) -> String {
-        let mut card = String::from("---\nlibrary_name: sentence-transformers\npipeline_tag: sentence-similarity\n");
-        card += "tags:\n- sentence-transformers\n- sentence-similarity\n- feature-extraction\n- dense-retrieval\n";
-        if has_block {
-            card += "- mixture-of-experts\n- sb-moe\n";
-        }
-        if let Some(base) = self.base_model.as_deref().filter(|base| is_hub_name(base)) {
-            card += &format!("base_model: {}\n", json!(base));
-        }
-        card += &self.model_index();
-        card += &format!("---\n\n# {}\n\n", self.title.trim());
+        let mut sections = vec![self.front_matter(has_block), format!("# {}", self.title.trim())];
         if !self.text.trim().is_empty() {
-            card += &format!("{}\n\n", self.text.trim());
+            sections.push(self.text.trim().to_owned());
         }
-        card += &self.table();
-        card += &usage(has_block);
-        card
+        if !self.results.is_empty() {
+            sections.push(self.table());
+        }
+        sections.push(usage(has_block));
+        sections.join("\n\n")
     }
 
-    fn model_index(&self) -> String {
-        if self.results.is_empty() {
-            return String::new();
+    fn front_matter(&self, has_block: bool) -> String {
+        let mut lines = vec![
+            "---".to_owned(),
+            "library_name: sentence-transformers".to_owned(),
+            "pipeline_tag: sentence-similarity".to_owned(),
+            "tags:".to_owned(),
+        ];
+        let tags = ["sentence-transformers", "sentence-similarity", "feature-extraction", "dense-retrieval"];
+        let of_block: &[&str] = if has_block { &["mixture-of-experts", "sb-moe"] } else { &[] };
+        lines.extend(tags.iter().chain(of_block).map(|tag| format!("- {tag}")));
+        if let Some(base) = self.base_model.as_deref().filter(|base| is_hub_name(base)) {
+            lines.push(format!("base_model: {}", json!(base)));
         }
-        let mut index = format!("model-index:\n- name: {}\n  results:\n", json!(self.title.trim()));
+        if !self.results.is_empty() {
+            lines.push(format!("model-index:\n- name: {}\n  results:", json!(self.title.trim())));
+        }
         for CardResult { collection, measure, value } in &self.results {
-            index += "  - task:\n      type: information-retrieval\n";
-            index += &format!("    dataset:\n      name: {0}\n      type: {0}\n", json!(collection));
-            index += &format!("    metrics:\n    - type: {}\n      value: {}\n", json!(measure), json!(value));
+            lines.push("  - task:\n      type: information-retrieval".to_owned());
+            lines.push(format!("    dataset:\n      name: {0}\n      type: {0}", json!(collection)));
+            lines.push(format!(
+                "    metrics:\n    - type: {}\n      value: {}",
+                json!(measure),
+                json!(value)
+            ));
         }
-        index
+        lines.push("---".to_owned());
+        lines.join("\n")
     }
 
     fn table(&self) -> String {
-        if self.results.is_empty() {
-            return String::new();
-        }
-        let mut table = String::from("| collection | measure | value |\n|---|---|---|\n");
-        for CardResult { collection, measure, value } in &self.results {
-            table += &format!("| {collection} | {measure} | {value:.4} |\n");
-        }
-        table + "\n"
+        let head = "| collection | measure | value |\n|---|---|---|".to_owned();
+        let rows = self.results.iter().map(|CardResult { collection, measure, value }| {
+            format!("| {collection} | {measure} | {value:.4} |")
+        });
+        std::iter::once(head).chain(rows).collect::<Vec<_>>().join("\n")
     }
 }
 
 fn is_hub_name(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     name.split_once('/').is_some_and(|(owner, model)| {
-        [owner, model].iter().all(|part| part.starts_with(|c: char| c.is_ascii_alphanumeric()) && part.chars().all(allowed))
+        [owner, model]
+            .iter()
+            .all(|part| part.starts_with(|c: char| c.is_ascii_alphanumeric()) && part.chars().all(allowed))
     })
 }
 

@@ -72,8 +72,19 @@ impl HiddenAct {
 
 /// Beginnings of the class names of other families, for configurations that say nothing but the class.
 const OTHER_FAMILIES: [&str; 13] = [
-    "Albert", "Camembert", "Deberta", "DistilBert", "Electra", "Ernie", "MPNet", "ModernBert", "MobileBert",
-    "NomicBert", "Roberta", "T5", "XLM",
+    "Albert",
+    "Camembert",
+    "Deberta",
+    "DistilBert",
+    "Electra",
+    "Ernie",
+    "MPNet",
+    "ModernBert",
+    "MobileBert",
+    "NomicBert",
+    "Roberta",
+    "T5",
+    "XLM",
 ];
 
 impl BertConfig {
@@ -90,8 +101,8 @@ impl BertConfig {
             return Err(FolderError::NoModel { dir: dir.to_owned() });
         };
         refuse_others(&path, &value)?;
-        let config: Self =
-            serde_json::from_value(value).map_err(|source| FolderError::Json { path: path.clone(), source })?;
+        let config: Self = serde_json::from_value(value)
+            .map_err(|source| FolderError::Json { path: path.clone(), source })?;
         config.check(&path)?;
         Ok(config)
     }
@@ -153,7 +164,9 @@ fn refuse_others(path: &Path, value: &Value) -> Result<(), FolderError> {
     let text = |key: &str| value.get(key).and_then(Value::as_str);
     match text("model_type") {
         Some("bert") => {}
-        Some(other) => return unsupported("model_type", other, "`bert` (BERT, TinyBERT, MiniLM, Contriever)"),
+        Some(other) => {
+            return unsupported("model_type", other, "`bert` (BERT, TinyBERT, MiniLM, Contriever)");
+        }
         None => {
             let classes = value.get("architectures").and_then(Value::as_array);
             let mut classes = classes.into_iter().flatten().filter_map(Value::as_str);
@@ -166,10 +179,9 @@ fn refuse_others(path: &Path, value: &Value) -> Result<(), FolderError> {
     if let Some(kind) = text("position_embedding_type").filter(|kind| *kind != "absolute") {
         return unsupported("position_embedding_type", kind, "`absolute`");
     }
-    if let Some(act) = text("hidden_act") {
-        if serde_json::from_value::<HiddenAct>(json!(act)).is_err() {
-            return unsupported("hidden_act", act, "`gelu`, `gelu_new` (or `gelu_pytorch_tanh`), `relu`");
-        }
+    let known = |act: &&str| serde_json::from_value::<HiddenAct>(json!(act)).is_ok();
+    if let Some(act) = text("hidden_act").filter(|act| !known(act)) {
+        return unsupported("hidden_act", act, "`gelu`, `gelu_new` (or `gelu_pytorch_tanh`), `relu`");
     }
     if value.get("is_decoder") == Some(&json!(true)) {
         return unsupported("is_decoder", "true", "`false`");

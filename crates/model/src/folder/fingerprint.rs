@@ -91,5 +91,5 @@ fn compute(dir: &Path) -> Result<String, FolderError> {
             hash.update(&buffer[..count]);
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat())
 }

@@ -111,7 +111,8 @@ impl ModelFolder {
         let config: BlockConfig = json_file::read(&path)?;
         if config.hidden != self.bert.hidden_size {
             let (block, encoder) = (config.hidden, self.bert.hidden_size);
-            let reason = format!("the block's `hidden` is {block}, but the encoder's `hidden_size` is {encoder}");
+            let reason =
+                format!("the block's `hidden` is {block}, but the encoder's `hidden_size` is {encoder}");
             return Err(FolderError::Invalid { path, reason });
         }
         Ok(Some(config))

@@ -93,7 +93,8 @@ fn kind(file: &Path, r#type: &str) -> Result<Kind, FolderError> {
             path: file.to_owned(),
             key: "the module".to_owned(),
             found: r#type.to_owned(),
-            supported: "sentence-transformers' `Transformer`, `Pooling`, `Normalize`, and `sbmoe.SBMoE`".to_owned(),
+            supported: "sentence-transformers' `Transformer`, `Pooling`, `Normalize`, and `sbmoe.SBMoE`"
+                .to_owned(),
         }),
     }
 }

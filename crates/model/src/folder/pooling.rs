@@ -56,7 +56,8 @@ pub(super) fn read(dir: &Path, bert: &BertConfig, prompts: &Prompts) -> Result<P
     })?;
     if let Some(dimension) = config.embedding_dimension.filter(|dimension| *dimension != bert.hidden_size) {
         let hidden = bert.hidden_size;
-        let reason = format!("it pools vectors of {dimension} numbers, but the encoder's `hidden_size` is {hidden}");
+        let reason =
+            format!("it pools vectors of {dimension} numbers, but the encoder's `hidden_size` is {hidden}");
         return Err(FolderError::Invalid { path, reason });
     }
     if config.include_prompt == Some(false) && !prompts.are_empty() {

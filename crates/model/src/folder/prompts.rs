@@ -66,7 +66,9 @@ struct Config {
 /// Reads the file; without it there are no prompts and no similarity is given.
 pub(super) fn read(dir: &Path) -> Result<(Prompts, Option<Similarity>), FolderError> {
     let path = dir.join(FILE);
-    let Some(config) = json_file::read_if_there::<Config>(&path)? else { return Ok((Prompts::default(), None)) };
+    let Some(config) = json_file::read_if_there::<Config>(&path)? else {
+        return Ok((Prompts::default(), None));
+    };
     let similarity = match config.similarity_fn_name.as_deref() {
         None => None,
         Some("dot" | "dot_product") => Some(Similarity::Dot),

@@ -66,7 +66,8 @@ fn is_occupied(dir: &Path) -> Result<bool, FolderError> {
 /// `.NAME.suffix` in the same folder, so that moving from it never crosses file systems.
 fn sibling(dir: &Path, suffix: &str) -> Result<PathBuf, FolderError> {
     let Some(name) = dir.file_name() else {
-        let reason = "it has no name of its own, so that it cannot be replaced; name a folder inside it".to_owned();
+        let reason =
+            "it has no name of its own, so that it cannot be replaced; name a folder inside it".to_owned();
         return Err(FolderError::Invalid { path: dir.to_owned(), reason });
     };
     let mut sibling = OsString::from(".");

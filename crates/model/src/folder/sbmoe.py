@@ -16,6 +16,7 @@ Loading it needs `SentenceTransformer(folder, trust_remote_code=True)`.
 
 import json
 import os
+import shutil
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -118,6 +119,8 @@ class SBMoE(Module):
 
     def save(self, output_path, *args, safe_serialization=True, **kwargs):
         os.makedirs(output_path, exist_ok=True)
+        # `modules.json` looks for this file beside itself, one folder up.
+        shutil.copy(__file__, os.path.join(os.path.dirname(os.path.normpath(output_path)), "sbmoe.py"))
         with open(os.path.join(output_path, "config.json"), "w", encoding="utf-8") as file:
             json.dump(self.get_config_dict(), file, indent=2)
         tensors = {name: tensor.contiguous() for name, tensor in self.layers.state_dict().items()}

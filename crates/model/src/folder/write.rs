@@ -115,9 +115,7 @@ fn chain(model: &WriteFolder<'_>) -> Value {
     if model.block.is_some() {
         types.push((BLOCK, modules::BLOCK_TYPE));
     }
-    let entry = |(idx, (path, class)): (usize, &(&str, &str))| {
-        json!({ "idx": idx, "name": idx.to_string(), "path": path, "type": class })
-    };
+    let entry = |(idx, (path, class)): (usize, &(&str, &str))| json!({ "idx": idx, "name": idx.to_string(), "path": path, "type": class });
     types.iter().enumerate().map(entry).collect()
 }
 

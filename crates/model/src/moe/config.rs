@@ -98,8 +98,20 @@ macro_rules! named {
     };
 }
 
-named!(TrainGate, "training gate", NoisyTop1 = "noisy-top1", StraightThrough = "straight-through", Soft = "soft",
-    Random = "random", Uniform = "uniform");
+named!(
+    TrainGate,
+    "training gate",
+    NoisyTop1 = "noisy-top1",
+    StraightThrough = "straight-through",
+    Soft = "soft",
+    Random = "random",
+    Uniform = "uniform"
+);
 named!(Gate, "gate", Top1 = "top1", All = "all", Random = "random", Uniform = "uniform");
-named!(Combine, "combination", NormalizeMixture = "normalize-mixture", NormalizeExperts = "normalize-experts",
-    Sum = "sum");
+named!(
+    Combine,
+    "combination",
+    NormalizeMixture = "normalize-mixture",
+    NormalizeExperts = "normalize-experts",
+    Sum = "sum"
+);

@@ -5,6 +5,7 @@
 //! run serves every use.
 //! How often each expert is routed to is counted from what was routed ([`Routed`]), in every mode.
 
+pub mod authors;
 mod block;
 mod combine;
 mod config;

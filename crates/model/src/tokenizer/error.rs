@@ -55,7 +55,9 @@ pub enum TokenizerError {
     },
 
     /// A length for which the encoder has no positions.
-    #[error("a maximum length of {asked} tokens is beyond the encoder's `max_position_embeddings`; ask for at most {limit}")]
+    #[error(
+        "a maximum length of {asked} tokens is beyond the encoder's `max_position_embeddings`; ask for at most {limit}"
+    )]
     TooLong {
         /// The length asked for.
         asked: usize,

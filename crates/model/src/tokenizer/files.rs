@@ -36,7 +36,8 @@ impl Tokenizer {
 
     /// One token a line; a number that no token has gets a line that no text contains.
     fn vocabulary(&self) -> String {
-        let mut tokens: Vec<String> = (0..self.vocabulary_size).map(|number| format!("[unassigned{number}]")).collect();
+        let mut tokens: Vec<String> =
+            (0..self.vocabulary_size).map(|number| format!("[unassigned{number}]")).collect();
         // Every number occurs once in the vocabulary, so that the order of the map does not show.
         let mut known: Vec<(String, u32)> = self.pipeline.get_vocab(true).into_iter().collect();
         known.sort_unstable();

@@ -48,7 +48,9 @@ impl Tokenizer {
             return Err(TokenizerError::Missing { dir: dir.to_owned() });
         };
         pipeline.with_padding(None);
-        pipeline.with_truncation(None).expect("to truncate nothing is always valid");
+        pipeline
+            .with_truncation(None)
+            .map_err(|error| TokenizerError::Invalid { path: path.clone(), reason: error.to_string() })?;
 
         let (before, after) = special_tokens(&pipeline)?;
         let least = before.len() + after.len() + 1;
@@ -109,7 +111,9 @@ impl Tokenizer {
 /// The tokens that the pipeline puts before and after a text, told from a sample.
 fn special_tokens(pipeline: &Pipeline) -> Result<(Vec<u32>, Vec<u32>), TokenizerError> {
     let encode = |special| {
-        pipeline.encode_fast("a", special).map_err(|error| TokenizerError::Encode { reason: error.to_string() })
+        pipeline
+            .encode_fast("a", special)
+            .map_err(|error| TokenizerError::Encode { reason: error.to_string() })
     };
     let (bare, full) = (encode(false)?, encode(true)?);
     let before = full.get_special_tokens_mask().iter().take_while(|special| **special == 1).count();

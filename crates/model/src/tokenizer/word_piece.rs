@@ -38,11 +38,13 @@ pub(super) fn build(dir: &Path) -> Result<Pipeline, TokenizerError> {
     let bytes = fs_err::read(&path)?;
     let mut vocabulary = Vec::new();
     for (place, line) in lines(&bytes).enumerate() {
-        let token = std::str::from_utf8(line).map_err(|error| invalid(format!("line {}: {error}", place + 1)))?;
+        let token =
+            std::str::from_utf8(line).map_err(|error| invalid(format!("line {}: {error}", place + 1)))?;
         let number = u32::try_from(place).map_err(|_| invalid("it has too many lines".to_owned()))?;
         vocabulary.push((token.to_owned(), number));
     }
-    let number = |token: &str| vocabulary.iter().rev().find(|(known, _)| known == token).map(|(_, number)| *number);
+    let number =
+        |token: &str| vocabulary.iter().rev().find(|(known, _)| known == token).map(|(_, number)| *number);
     if let Some(token) = REQUIRED.iter().find(|token| number(token).is_none()) {
         return Err(invalid(format!("it lacks the token `{token}`")));
     }
@@ -64,7 +66,12 @@ pub(super) fn build(dir: &Path) -> Result<Pipeline, TokenizerError> {
         .map_err(|error| invalid(error.to_string()))?;
     let mut pipeline = Pipeline::new(model);
     pipeline
-        .with_normalizer(Some(BertNormalizer::new(true, tokenize_chinese_chars, strip_accents, do_lower_case)))
+        .with_normalizer(Some(BertNormalizer::new(
+            true,
+            tokenize_chinese_chars,
+            strip_accents,
+            do_lower_case,
+        )))
         .with_pre_tokenizer(Some(BertPreTokenizer))
         .with_post_processor(Some(processing))
         .with_decoder(Some(Decoder::default()));

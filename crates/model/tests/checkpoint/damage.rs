@@ -18,7 +18,10 @@ fn check_refused(file: &str, message: &str) {
 
 #[test]
 fn files_that_would_execute_something_are_refused() {
-    check_refused("forbidden_global.bin", "(`forbidden_global/data.pkl`): the pickle asks to import `posix.system` at byte");
+    check_refused(
+        "forbidden_global.bin",
+        "(`forbidden_global/data.pkl`): the pickle asks to import `posix.system` at byte",
+    );
     check_refused("forbidden_opcode.bin", "the instruction `INST` (0x69) at byte");
     check_refused("whole_module.bin", "asks to import `torch.nn.modules.linear.Linear` at byte");
     assert!(!Path::new("/tmp/this_pickle_was_executed").exists());
@@ -67,7 +70,11 @@ fn bytes_behind_the_last_tensor_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let header = r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
     let error = open(&put(dir.path(), "long.safetensors", safetensors(header, &[0; 5]))).to_string();
-    assert!(error.ends_with(&format!("describes {} bytes, but it has {}", 12 + header.len(), 13 + header.len())));
+    assert!(error.ends_with(&format!(
+        "describes {} bytes, but it has {}",
+        12 + header.len(),
+        13 + header.len()
+    )));
 }
 
 #[test]
@@ -102,7 +109,8 @@ fn numbers_that_are_not_finite_are_named_with_their_place() {
     let dir = tempfile::tempdir().unwrap();
     let header = r#"{"layer.weight":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}"#;
     for (value, name) in [(f32::NAN, "a NaN"), (f32::NEG_INFINITY, "an infinity")] {
-        let data: Vec<u8> = [1.0, 2.0, value, f32::NAN].iter().flat_map(|value| value.to_le_bytes()).collect();
+        let data: Vec<u8> =
+            [1.0, 2.0, value, f32::NAN].iter().flat_map(|value| value.to_le_bytes()).collect();
         let path = put(dir.path(), "nan.safetensors", safetensors(header, &data));
         let error = Checkpoint::open_file(&path).unwrap().get("layer.weight").unwrap_err().to_string();
         assert!(error.starts_with("tensor `layer.weight` of `"), "{error}");

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use sbmoe_model::folder::{BertConfig, FolderError, HiddenAct, ModelFolder, Pooling, Similarity, fingerprint};
+use sbmoe_model::folder::{
+    BertConfig, FolderError, HiddenAct, ModelFolder, Pooling, Similarity, fingerprint,
+};
 
 use crate::samples::{put, sample};
 
@@ -70,7 +72,11 @@ fn the_oldest_layout_keeps_the_encoder_in_a_folder() {
     put(dir.path(), "modules.json", modules(&[("0_Transformer", TRANSFORMER.1), POOLING]));
     put(dir.path(), "0_Transformer/config.json", format!("{{{TINY}}}"));
     put(dir.path(), "0_Transformer/sentence_bert_config.json", r#"{"max_seq_length": 99}"#);
-    put(dir.path(), "1_Pooling/config.json", r#"{"word_embedding_dimension": 4, "pooling_mode_mean_tokens": true}"#);
+    put(
+        dir.path(),
+        "1_Pooling/config.json",
+        r#"{"word_embedding_dimension": 4, "pooling_mode_mean_tokens": true}"#,
+    );
     let folder = ModelFolder::open(dir.path()).unwrap();
     assert_eq!(folder.encoder, dir.path().join("0_Transformer"));
     assert_eq!((folder.max_length, folder.pooling), (Some(99), Pooling::Mean));
@@ -95,13 +101,22 @@ fn chains_that_are_not_supported_are_refused_by_name() {
         refuse(folder(&[("modules.json", &modules(types)), pooling]).path(), message);
     };
     let dense = ("2_Dense", "sentence_transformers.models.Dense");
-    check(&[TRANSFORMER, POOLING, dense], "the module `sentence_transformers.models.Dense` is not supported; supported:");
-    check(&[TRANSFORMER, POOLING, ("2_X", "sentence_transformers.base.modules.dense.Dense")], "`sentence_transformers.base.modules.dense.Dense`");
+    check(
+        &[TRANSFORMER, POOLING, dense],
+        "the module `sentence_transformers.models.Dense` is not supported; supported:",
+    );
+    check(
+        &[TRANSFORMER, POOLING, ("2_X", "sentence_transformers.base.modules.dense.Dense")],
+        "`sentence_transformers.base.modules.dense.Dense`",
+    );
     check(&[TRANSFORMER, POOLING, ("2_X", "other.Pooling")], "the module `other.Pooling`");
     check(&[TRANSFORMER], "the chain of modules");
     let (normalize, block) = (("2_N", "sentence_transformers.models.Normalize"), ("3_SBMoE", "sbmoe.SBMoE"));
     check(&[TRANSFORMER, POOLING, normalize, block], "at most one of `Normalize` and `SBMoE`");
-    check(&[TRANSFORMER, ("../1_Pooling", POOLING.1)], "the module folder `../1_Pooling` is not inside the model's");
+    check(
+        &[TRANSFORMER, ("../1_Pooling", POOLING.1)],
+        "the module folder `../1_Pooling` is not inside the model's",
+    );
 }
 
 #[test]
@@ -110,11 +125,17 @@ fn poolings_that_are_not_supported_are_refused_by_name() {
         let chain = modules(&[TRANSFORMER, POOLING]);
         refuse(folder(&[("modules.json", &chain), ("1_Pooling/config.json", config)]).path(), message);
     };
-    check(r#"{"pooling_mode": "lasttoken"}"#, "the pooling mode `lasttoken` is not supported; supported: one of `mean`, `cls`, `max`");
+    check(
+        r#"{"pooling_mode": "lasttoken"}"#,
+        "the pooling mode `lasttoken` is not supported; supported: one of `mean`, `cls`, `max`",
+    );
     check(r#"{"pooling_mode_weightedmean_tokens": true}"#, "`weightedmean`");
     check(r#"{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": true}"#, "`cls + mean`");
     check(r#"{"pooling_mode": ["max", "mean"]}"#, "`max + mean`");
-    check(r#"{"embedding_dimension": 5, "pooling_mode": "mean"}"#, "pools vectors of 5 numbers, but the encoder's `hidden_size` is 4");
+    check(
+        r#"{"embedding_dimension": 5, "pooling_mode": "mean"}"#,
+        "pools vectors of 5 numbers, but the encoder's `hidden_size` is 4",
+    );
 }
 
 #[test]
@@ -129,9 +150,15 @@ fn architectures_that_are_not_supported_are_refused_by_name() {
     check(r#", "is_decoder": true"#, "`is_decoder` `true`");
     check(r#", "layer_norm_eps": -1"#, "`layer_norm_eps` is -1");
     check(r#", "hidden_dropout_prob": 1.0"#, "`hidden_dropout_prob` is 1, not in 0 ≤ p < 1");
-    refuse(folder(&[("config.json", &format!("{{{TINY}}}").replace("_heads\": 2", "_heads\": 3"))]).path(), "`num_attention_heads` 3 does not divide `hidden_size` 4");
+    refuse(
+        folder(&[("config.json", &format!("{{{TINY}}}").replace("_heads\": 2", "_heads\": 3"))]).path(),
+        "`num_attention_heads` 3 does not divide `hidden_size` 4",
+    );
     refuse(folder(&[("config.json", "{\"hidden_size\": 4}")]).path(), "missing field `vocab_size`");
-    refuse(folder(&[("config.json", "{,")]).path(), "config.json` cannot be read: key must be a string at line 1 column 2");
+    refuse(
+        folder(&[("config.json", "{,")]).path(),
+        "config.json` cannot be read: key must be a string at line 1 column 2",
+    );
 }
 
 #[test]
@@ -142,7 +169,8 @@ fn configurations_of_tinybert_and_contriever_are_read() {
         "structure": [], "type_vocab_size": 2, "vocab_size": 30522}"#;
     let config = BertConfig::read(folder(&[("config.json", tinybert)]).path()).unwrap();
     assert_eq!((config.hidden_size, config.num_attention_heads, config.intermediate_size), (312, 12, 1200));
-    let contriever = format!(r#"{{{TINY}, "architectures": ["Contriever"], "hidden_act": "gelu_pytorch_tanh"}}"#);
+    let contriever =
+        format!(r#"{{{TINY}, "architectures": ["Contriever"], "hidden_act": "gelu_pytorch_tanh"}}"#);
     let config = BertConfig::read(folder(&[("config.json", &contriever)]).path()).unwrap();
     assert_eq!(config.hidden_act, HiddenAct::GeluNew);
 }

@@ -51,7 +51,10 @@ fn a_view_of_a_storage_begins_where_it_says() {
 
 #[test]
 fn shards_are_joined() {
-    for (folder, shard) in [("sharded_safetensors", "model-00001-of-00002.safetensors"), ("sharded_bin", "pytorch_model-00001-of-00002.bin")] {
+    for (folder, shard) in [
+        ("sharded_safetensors", "model-00001-of-00002.safetensors"),
+        ("sharded_bin", "pytorch_model-00001-of-00002.bin"),
+    ] {
         let dir = sample(&format!("checkpoint/{folder}"));
         let checkpoint = Checkpoint::open(&dir).unwrap();
         assert_eq!(read(&checkpoint), expected("dense"), "{folder}");

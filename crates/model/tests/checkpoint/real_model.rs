@@ -18,7 +18,10 @@ fn model() -> Option<PathBuf> {
 fn minilm_is_described_and_its_weights_are_found() {
     let Some(dir) = model() else { return };
     let folder = ModelFolder::open(&dir).unwrap();
-    assert_eq!((folder.bert.num_hidden_layers, folder.bert.hidden_size, folder.bert.num_attention_heads), (6, 384, 12));
+    assert_eq!(
+        (folder.bert.num_hidden_layers, folder.bert.hidden_size, folder.bert.num_attention_heads),
+        (6, 384, 12)
+    );
     assert_eq!(folder.bert.hidden_act, HiddenAct::Gelu);
     assert_eq!((folder.pooling, folder.normalize, folder.max_length), (Pooling::Mean, true, Some(256)));
     let checkpoint = folder.checkpoint().unwrap();
@@ -28,14 +31,19 @@ fn minilm_is_described_and_its_weights_are_found() {
     ];
     let selection = checkpoint.select(&wanted).unwrap();
     assert_eq!(selection.tensors[0].values.len(), 30522 * 384);
-    assert!(!selection.unexpected.iter().any(|name| name.contains("pooler") || name.contains("position_ids")));
+    assert!(
+        !selection.unexpected.iter().any(|name| name.contains("pooler") || name.contains("position_ids"))
+    );
 }
 
 #[test]
 fn minilm_cuts_at_its_own_length_and_not_at_its_tokenizers() {
     let Some(dir) = model() else { return };
     let tokenizer = ModelFolder::open(&dir).unwrap().tokenizer(None, None).unwrap();
-    assert_eq!(tokenizer.encode("Hello, dense retrieval!").unwrap(), [101, 7592, 1010, 9742, 26384, 999, 102]);
+    assert_eq!(
+        tokenizer.encode("Hello, dense retrieval!").unwrap(),
+        [101, 7592, 1010, 9742, 26384, 999, 102]
+    );
     assert_eq!(tokenizer.encode(&"word ".repeat(400)).unwrap().len(), 256);
     assert_eq!(tokenizer.encode(&"word ".repeat(200)).unwrap().len(), 202);
     assert_eq!(tokenizer.vocabulary_size(), 30522);

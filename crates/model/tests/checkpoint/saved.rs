@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use sbmoe_model::checkpoint::{Checkpoint, CheckpointError, NamedTensor, write_safetensors};
+use sbmoe_model::checkpoint::{Checkpoint, CheckpointError, NamedTensor, metadata, write_safetensors};
 use sbmoe_model::folder::{
-    BertConfig, CardResult, FolderError, HiddenAct, ModelCard, ModelFolder, Pooling, Prompts, Similarity, WriteBlock,
-    WriteFolder, fingerprint, write_sentence_transformers,
+    BertConfig, CardResult, FolderError, HiddenAct, ModelCard, ModelFolder, Pooling, Prompts, Similarity,
+    WriteBlock, WriteFolder, fingerprint, write_sentence_transformers,
 };
 use sbmoe_model::moe::{BlockConfig, Combine, Gate, TrainGate};
 use sbmoe_model::tokenizer::Tokenizer;
@@ -59,14 +59,23 @@ fn save(dir: &Path, weight: f32, with_block: bool) -> Result<(), FolderError> {
             tokenizer: &tokenizer,
             pooling: Pooling::Max,
             normalize: !with_block,
-            block: with_block
-                .then_some(WriteBlock { config: &block, tensors: &[tensor("gate.output.bias", &[1], &values)] }),
-            prompts: &Prompts { by_name: BTreeMap::from([("query".to_owned(), "q: ".to_owned())]), default_name: None },
+            block: with_block.then_some(WriteBlock {
+                config: &block,
+                tensors: &[tensor("gate.output.bias", &[1], &values)],
+            }),
+            prompts: &Prompts {
+                by_name: BTreeMap::from([("query".to_owned(), "q: ".to_owned())]),
+                default_name: None,
+            },
             card: &ModelCard {
                 title: "a run".to_owned(),
                 base_model: Some("owner/name".to_owned()),
                 text: "Trained on nothing.".to_owned(),
-                results: vec![CardResult { collection: "scifact test".to_owned(), measure: "nDCG@10".to_owned(), value: 0.5 }],
+                results: vec![CardResult {
+                    collection: "scifact test".to_owned(),
+                    measure: "nDCG@10".to_owned(),
+                    value: 0.5,
+                }],
             },
         },
     )
@@ -113,7 +122,15 @@ fn the_same_model_gives_the_same_bytes_and_fingerprint() {
     save(&one, 1.0, true).unwrap();
     save(&two, 1.0, true).unwrap();
     save(&other, 2.0, true).unwrap();
-    for name in ["config.json", "model.safetensors", "tokenizer.json", "vocab.txt", "modules.json", "README.md", "sbmoe.json"] {
+    for name in [
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "vocab.txt",
+        "modules.json",
+        "README.md",
+        "sbmoe.json",
+    ] {
         assert_eq!(fs_err::read(one.join(name)).unwrap(), fs_err::read(two.join(name)).unwrap(), "{name}");
     }
     assert_eq!(fingerprint(&one).unwrap(), fingerprint(&two).unwrap());
@@ -152,7 +169,8 @@ fn a_saved_model_is_replaced_as_a_whole() {
     save(&dir, 2.0, false).unwrap();
     assert_eq!(Checkpoint::open(&dir).unwrap().get("embeddings.LayerNorm.weight").unwrap().values, [2.0]);
     assert!(!dir.join("2_SBMoE").exists(), "nothing of the older model is left");
-    let left: Vec<_> = fs_err::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        fs_err::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["model"]);
 }
 
@@ -185,7 +203,10 @@ fn other_folders_are_not_replaced() {
     let dir = root.path().join("thesis");
     put(&dir, "chapter.tex", "years of work");
     let error = save(&dir, 1.0, true).unwrap_err().to_string();
-    assert!(error.contains("thesis` is not empty and holds no model of sbmoe, so it is not replaced"), "{error}");
+    assert!(
+        error.contains("thesis` is not empty and holds no model of sbmoe, so it is not replaced"),
+        "{error}"
+    );
     assert_eq!(fs_err::read_to_string(dir.join("chapter.tex")).unwrap(), "years of work");
     fs_err::remove_file(dir.join("chapter.tex")).unwrap();
     save(&dir, 1.0, true).unwrap();
@@ -195,15 +216,18 @@ fn other_folders_are_not_replaced() {
 #[test]
 fn a_written_file_does_not_depend_on_the_order_of_its_tensors() {
     let root = tempfile::tempdir().unwrap();
-    let metadata = BTreeMap::from([("b".to_owned(), "2".to_owned()), ("a".to_owned(), "1".to_owned())]);
+    let notes = BTreeMap::from([("b".to_owned(), "2".to_owned()), ("a".to_owned(), "1".to_owned())]);
     let tensors =
         [tensor("y", &[2, 1], &[1.0, -0.0]), tensor("x", &[], &[3.5]), tensor("a \"quoted\"", &[0, 3], &[])];
     let mut reversed = tensors;
     reversed.reverse();
     let [one, two] = ["one", "two"].map(|name| root.path().join(name));
-    write_safetensors(&one, &tensors, &metadata).unwrap();
-    write_safetensors(&two, &reversed, &metadata).unwrap();
+    write_safetensors(&one, &tensors, &notes).unwrap();
+    write_safetensors(&two, &reversed, &notes).unwrap();
     assert_eq!(fs_err::read(&one).unwrap(), fs_err::read(&two).unwrap());
+    assert_eq!(metadata(&one).unwrap(), notes);
+    assert!(metadata(&sample("checkpoint/zip.bin")).is_err());
+    assert!(metadata(&sample("checkpoint/types.safetensors")).unwrap().is_empty());
     let checkpoint = Checkpoint::open_file(&one).unwrap();
     for NamedTensor { name, shape, values } in tensors {
         let read = checkpoint.get(name).unwrap();
@@ -216,7 +240,8 @@ fn a_written_file_does_not_depend_on_the_order_of_its_tensors() {
 #[test]
 fn a_write_that_fails_leaves_no_partial_file() {
     let root = tempfile::tempdir().unwrap();
-    let error = write_safetensors(&root.path().join("absent/a"), &[tensor("x", &[1], &[1.0])], &BTreeMap::new());
+    let error =
+        write_safetensors(&root.path().join("absent/a"), &[tensor("x", &[1], &[1.0])], &BTreeMap::new());
     assert!(matches!(error, Err(CheckpointError::Io(_))));
     // A folder in the file's place lets the last step fail.
     let taken = root.path().join("taken");

@@ -31,7 +31,12 @@ fn prefixes_and_older_layer_norms_are_understood() {
         // The head of pre-training and the positions are passed over in silence; the rest is named.
         assert!(selection.unexpected.contains(&"scale".to_owned()), "{:?}", selection.unexpected);
         assert!(selection.unexpected.contains(&"bert.embeddings.word_embeddings.weight".to_owned()));
-        assert!(!selection.unexpected.iter().any(|name| name.starts_with("cls.") || name.contains("position_ids")));
+        assert!(
+            !selection
+                .unexpected
+                .iter()
+                .any(|name| name.starts_with("cls.") || name.contains("position_ids"))
+        );
     }
 }
 
@@ -75,13 +80,25 @@ fn two_names_for_one_tensor_are_refused() {
     let error = Checkpoint::open_file(&path).unwrap().select(&wanted(&[("a", &[1])])).unwrap_err();
     assert!(matches!(error, CheckpointError::SameName { .. }), "{error}");
     let error = Checkpoint::open_file(&path).unwrap().rename(|name| Some(canonical(name))).unwrap_err();
-    assert!(error.to_string().ends_with("holds both `a` and `bert.a`, which are two names for `a`"), "{error}");
+    assert!(
+        error.to_string().ends_with("holds both `a` and `bert.a`, which are two names for `a`"),
+        "{error}"
+    );
 }
 
 #[test]
 fn canonical_names_touch_nothing_else() {
-    for name in ["gate.hidden.weight", "experts.0.up.bias", "fit_denses.0.weight", "LayerNorm.gamma_extra", "albert.a"] {
+    for name in [
+        "gate.hidden.weight",
+        "experts.0.up.bias",
+        "fit_denses.0.weight",
+        "LayerNorm.gamma_extra",
+        "albert.a",
+    ] {
         assert_eq!(canonical(name), name);
     }
-    assert_eq!(canonical("bert.encoder.layer.0.output.LayerNorm.beta"), "encoder.layer.0.output.LayerNorm.bias");
+    assert_eq!(
+        canonical("bert.encoder.layer.0.output.LayerNorm.beta"),
+        "encoder.layer.0.output.LayerNorm.bias"
+    );
 }

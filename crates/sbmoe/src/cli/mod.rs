@@ -14,6 +14,7 @@ mod quickstart;
 mod search;
 mod table;
 mod train;
+mod vector_arguments;
 
 use std::process::ExitCode;
 

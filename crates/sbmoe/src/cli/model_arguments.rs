@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use indicatif::ProgressBar;
 use sbmoe_kernels::Cpu;
 use sbmoe_model::retriever::Retriever;
 
-use super::console::{note, warn};
+use super::console::{bar, note, warn};
 use crate::device;
+use crate::hub::Transfer;
 use crate::model_source;
 use crate::training::unexpected_tensors;
 
@@ -31,7 +33,11 @@ pub(super) struct ModelArguments {
 impl ModelArguments {
     /// Opens the model; `max_length` overrides its own.
     pub(super) fn open(&self, max_length: Option<usize>) -> Result<Retriever<Cpu>> {
-        let source = model_source::resolve(&self.model, self.revision.as_deref())?;
+        let mut download = DownloadBar::default();
+        let source = model_source::resolve(&self.model, self.revision.as_deref(), &mut |transfer| {
+            download.show(transfer)
+        })?;
+        download.bar.finish_and_clear();
         if let Some(text) = &source.note {
             note(text);
         }
@@ -42,5 +48,28 @@ impl ModelArguments {
             warn(warning);
         }
         Ok(retriever)
+    }
+}
+
+/// The file that is being downloaded, in bytes.
+struct DownloadBar {
+    file: String,
+    bar: ProgressBar,
+}
+
+impl Default for DownloadBar {
+    fn default() -> Self {
+        Self { file: String::new(), bar: ProgressBar::hidden() }
+    }
+}
+
+impl DownloadBar {
+    fn show(&mut self, Transfer { file, done, total }: Transfer<'_>) {
+        if self.file != file {
+            self.bar.finish_and_clear();
+            file.clone_into(&mut self.file);
+            self.bar = bar(total.unwrap_or(0), format!("downloading {file}"));
+        }
+        self.bar.set_position(done);
     }
 }

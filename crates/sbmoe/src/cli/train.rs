@@ -16,9 +16,6 @@ use super::console::{note, print};
 use crate::interrupt;
 use crate::training::{self, MEASURE, Overrides, Preset, RunFolder, TrainReport, TrainRequest};
 
-/// What shells expect of a program that was interrupted: 128 + SIGINT.
-const INTERRUPTED: i32 = 130;
-
 /// Train a retriever on a collection
 ///
 /// Adapts an encoder to a collection's training judgments, with a mixture-of-experts block behind it or without, and
@@ -28,6 +25,7 @@ const INTERRUPTED: i32 = 130;
 /// Values come from the defaults, then the preset, then the file, then the switches and `--set`, each over the one
 /// before. Ctrl-C saves and says how to go on.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[command(after_long_help = "\
 Examples:
   sbmoe train --data scifact --model all-MiniLM-L6-v2 --out runs/scifact --freeze-encoder
@@ -231,7 +229,7 @@ impl Train {
         }
         if !report.finished {
             note(interrupted(&report));
-            std::process::exit(INTERRUPTED);
+            std::process::exit(interrupt::STOPPED);
         }
         Ok(Verdict::Good)
     }
@@ -259,7 +257,8 @@ fn is_off(switch: &bool) -> bool {
 pub(super) fn summary(report: &TrainReport) -> Vec<String> {
     let mut lines = vec![format!("steps: {} in {:.0} s", report.steps, report.seconds)];
     if let (Some(best), Some(step)) = (report.best, report.best_step) {
-        let before = report.encoder_alone.map_or(String::new(), |before| format!(" (encoder alone {before:.4})"));
+        let before =
+            report.encoder_alone.map_or(String::new(), |before| format!(" (encoder alone {before:.4})"));
         lines.push(format!("best {MEASURE}: {best:.4} at step {step}{before}, on the validation queries"));
     }
     let Some(model) = &report.model else { return lines };
@@ -281,12 +280,19 @@ pub(super) fn interrupted(report: &TrainReport) -> String {
         return "interrupted before the first step; nothing is lost but time".to_owned();
     }
     let run = shown(&report.run);
-    format!("interrupted after step {}, which is saved; go on with: sbmoe train --out {run} --resume", report.steps)
+    format!(
+        "interrupted after step {}, which is saved; go on with: sbmoe train --out {run} --resume",
+        report.steps
+    )
 }
 
 /// A path as a shell reads it.
 fn shown(path: &Path) -> String {
     let path = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+,:@%".contains(c);
-    if !path.is_empty() && path.chars().all(plain) { path } else { format!("'{}'", path.replace('\'', "'\\''")) }
+    if !path.is_empty() && path.chars().all(plain) {
+        path
+    } else {
+        format!("'{}'", path.replace('\'', "'\\''"))
+    }
 }

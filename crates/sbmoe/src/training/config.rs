@@ -186,7 +186,7 @@ impl Default for RunConfig {
 impl RunConfig {
     /// The names of all keys.
     pub fn keys() -> Vec<String> {
-        let value = serde_json::to_value(Self::default()).expect("a configuration is plain data");
+        let value = serde_json::to_value(Self::default()).unwrap_or_default();
         value.as_object().map(|object| object.keys().cloned().collect()).unwrap_or_default()
     }
 
@@ -247,7 +247,8 @@ impl RunConfig {
     /// # Errors
     /// The first such number, by its key, with what it must be.
     pub fn check(&self) -> Result<()> {
-        let counts = [("epochs", self.epochs), ("batch_size", self.batch_size), ("chunk_tokens", self.chunk_tokens)];
+        let counts =
+            [("epochs", self.epochs), ("batch_size", self.batch_size), ("chunk_tokens", self.chunk_tokens)];
         for (key, value) in counts {
             ensure!(value > 0, "`{key}` is 0; it must be at least 1");
         }
@@ -262,7 +263,10 @@ impl RunConfig {
             ("checkpoint_seconds", self.checkpoint_seconds),
         ];
         for (key, value) in at_least_zero {
-            ensure!(value >= 0.0 && value.is_finite(), "`{key}` is {value}; it must be a number of at least 0");
+            ensure!(
+                value >= 0.0 && value.is_finite(),
+                "`{key}` is {value}; it must be a number of at least 0"
+            );
         }
         for (key, value) in [("temperature", self.temperature), ("epsilon", self.epsilon)] {
             ensure!(value > 0.0 && value.is_finite(), "`{key}` is {value}; it must be a number above 0");

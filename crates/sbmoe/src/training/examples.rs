@@ -32,7 +32,12 @@ pub(super) fn examples(judgments: &Judgments, queries: &Texts, documents: &Texts
 }
 
 /// The held-out queries by ordinal, ranked over `ranked`, which is ascending; `None` without any.
-pub(super) fn held_out(judgments: &Judgments, queries: &Texts, documents: &Texts, ranked: Vec<u32>) -> Option<HeldOut> {
+pub(super) fn held_out(
+    judgments: &Judgments,
+    queries: &Texts,
+    documents: &Texts,
+    ranked: Vec<u32>,
+) -> Option<HeldOut> {
     if judgments.held_out.is_empty() {
         return None;
     }
@@ -41,7 +46,11 @@ pub(super) fn held_out(judgments: &Judgments, queries: &Texts, documents: &Texts
         ranked.binary_search(&ordinal).expect("judged documents are among those ranked") as u32
     };
     Some(HeldOut {
-        queries: judgments.held_out.iter().map(|query| queries.ordinal(&query.judged.query).expect(CHECKED)).collect(),
+        queries: judgments
+            .held_out
+            .iter()
+            .map(|query| queries.ordinal(&query.judged.query).expect(CHECKED))
+            .collect(),
         positives: judgments.held_out.iter().map(|query| place(&query.positive)).collect(),
         judged: judgments.held_out.clone(),
         documents: ranked,

@@ -13,12 +13,13 @@ use super::tokens::{Side, tokenize};
 pub(super) fn inputs(run: &Prepared, observe: &mut Observer<'_>) -> Result<Inputs> {
     let Prepared { retriever, queries, documents, .. } = run;
     if run.config.freeze_encoder {
-        let vectors = pooled(retriever, &run.fingerprint, (queries, documents), &run.folder.pooled(), observe)?;
+        let vectors =
+            pooled(retriever, &run.fingerprint, (queries, documents), &run.folder.pooled(), observe)?;
         return Ok(Inputs::Pooled { queries: vectors.queries, documents: vectors.documents });
     }
     Ok(Inputs::Tokens {
-        queries: tokenize(retriever, Side::Query, &queries.texts, observe)?,
-        documents: tokenize(retriever, Side::Document, &documents.texts, observe)?,
+        queries: tokenize(retriever, Side::Query, &queries.contents, observe)?,
+        documents: tokenize(retriever, Side::Document, &documents.contents, observe)?,
     })
 }
 
@@ -33,14 +34,19 @@ pub(super) fn held_out_vectors(
     match inputs {
         Inputs::Pooled { queries, documents } => {
             let rows = |vectors: &[f32], ordinals: &[u32]| -> Vec<f32> {
-                ordinals.iter().flat_map(|&row| &vectors[row as usize * hidden..][..hidden]).copied().collect()
+                ordinals
+                    .iter()
+                    .flat_map(|&row| &vectors[row as usize * hidden..][..hidden])
+                    .copied()
+                    .collect()
             };
             Ok((rows(queries, &held_out.queries), rows(documents, &held_out.documents)))
         }
         Inputs::Tokens { queries, documents } => {
             let name = "scoring the encoder alone";
             let mut vectors = |texts: &[Vec<u32>], ordinals: &[u32]| {
-                let own: Vec<Vec<u32>> = ordinals.iter().map(|&ordinal| texts[ordinal as usize].clone()).collect();
+                let own: Vec<Vec<u32>> =
+                    ordinals.iter().map(|&ordinal| texts[ordinal as usize].clone()).collect();
                 encode(&run.retriever, &own, name, observe, &mut |_| Ok(()))
             };
             Ok((vectors(queries, &held_out.queries)?, vectors(documents, &held_out.documents)?))

@@ -43,7 +43,7 @@ struct StepLine {
 }
 
 /// A line of `validation.jsonl`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct ValidationLine {
     validation: bool,
     /// Epochs done.
@@ -74,10 +74,12 @@ pub(super) struct Journal {
 impl Journal {
     /// Opens the files of a run that goes on from `position`, or begins.
     pub(super) fn open(folder: &RunFolder, position: Option<&Position>) -> io::Result<Self> {
-        let (last_step, last_epoch) = position.map_or((0, None), |position| (position.steps, Some(position.epoch)));
+        let (last_step, last_epoch) =
+            position.map_or((0, None), |position| (position.steps, Some(position.epoch)));
         let steps: Vec<StepLine> = cut(&folder.steps(), |line: &StepLine| line.step <= last_step)?;
-        let validations: Vec<ValidationLine> =
-            cut(&folder.validations(), |line: &ValidationLine| last_epoch.is_some_and(|last| line.epoch <= last))?;
+        let validations: Vec<ValidationLine> = cut(&folder.validations(), |line: &ValidationLine| {
+            last_epoch.is_some_and(|last| line.epoch <= last)
+        })?;
         let mut events = EventFile::replace(&folder.tensorboard(), now())?;
         steps.iter().try_for_each(|line| line.show(&mut events))?;
         validations.iter().try_for_each(|line| line.show(&mut events))?;
@@ -118,13 +120,31 @@ impl Journal {
     pub(super) fn validation(&mut self, report: &ValidationReport) -> io::Result<()> {
         let &ValidationReport { epoch, step, loss, score, best } = report;
         let loss = Some(loss);
-        self.put(ValidationLine { validation: true, epoch, step, loss, score, best, encoder_alone: false, time: now() })
+        self.put(ValidationLine {
+            validation: true,
+            epoch,
+            step,
+            loss,
+            score,
+            best,
+            encoder_alone: false,
+            time: now(),
+        })
     }
 
     pub(super) fn encoder_alone_scored(&mut self, score: f64) -> io::Result<()> {
         self.encoder_alone = Some(score);
         let (loss, best, encoder_alone) = (None, false, true);
-        self.put(ValidationLine { validation: true, epoch: 0, step: 0, loss, score, best, encoder_alone, time: now() })
+        self.put(ValidationLine {
+            validation: true,
+            epoch: 0,
+            step: 0,
+            loss,
+            score,
+            best,
+            encoder_alone,
+            time: now(),
+        })
     }
 
     fn put(&mut self, line: ValidationLine) -> io::Result<()> {

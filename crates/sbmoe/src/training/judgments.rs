@@ -63,7 +63,8 @@ impl Judgments {
             ));
         }
         if config.train_queries > 0 && config.train_queries < training.len() {
-            (training, _) = drawn(training, config.train_queries, Key::new(config.seed).purpose("training queries"));
+            (training, _) =
+                drawn(training, config.train_queries, Key::new(config.seed).purpose("training queries"));
         }
         let mut read = vec![train];
         let (mut held_out, mut held_out_from) = (Vec::new(), None);
@@ -80,7 +81,10 @@ impl Judgments {
                 judged
             };
             held_out = judged.into_iter().filter_map(HeldOutQuery::new).collect();
-            ensure!(!held_out.is_empty(), "no query of split `{split}` can be validated on: none has a relevant document");
+            ensure!(
+                !held_out.is_empty(),
+                "no query of split `{split}` can be validated on: none has a relevant document"
+            );
             held_out_from = Some(split);
         }
         let negatives = if config.negatives > 0 { collection.negatives()? } else { None };
@@ -105,7 +109,8 @@ impl HeldOutQuery {
 
 fn no_training_split(collection: &Collection) -> String {
     let splits: Vec<String> = collection.splits().iter().map(|split| format!("`{split}`")).collect();
-    let found = if splits.is_empty() { "no split at all".to_owned() } else { format!("only {}", splits.join(", ")) };
+    let found =
+        if splits.is_empty() { "no split at all".to_owned() } else { format!("only {}", splits.join(", ")) };
     format!("training reads `qrels/train.tsv`; `{}` has judgments of {found}", collection.folder().display())
 }
 
@@ -138,7 +143,10 @@ fn validation_split(collection: &Collection, config: &RunConfig) -> Result<Optio
 }
 
 /// Draws the held-out part of the training queries; the rest stays for training.
-fn held_out_part(queries: Vec<JudgedQuery>, config: &RunConfig) -> Result<(Vec<JudgedQuery>, Vec<JudgedQuery>)> {
+fn held_out_part(
+    queries: Vec<JudgedQuery>,
+    config: &RunConfig,
+) -> Result<(Vec<JudgedQuery>, Vec<JudgedQuery>)> {
     let total = queries.len();
     if total < 2 {
         bail!("there is only one training query, so none can be held out; use `--validation 0`");
@@ -204,7 +212,8 @@ mod tests {
 
     #[test]
     fn a_held_out_query_takes_its_best_document_as_positive() {
-        let qrels = Qrels::from_judgments([("q", "a", 1), ("q", "b", 2), ("q", "c", 2), ("r", "a", 0)]).unwrap();
+        let qrels =
+            Qrels::from_judgments([("q", "a", 1), ("q", "b", 2), ("q", "c", 2), ("r", "a", 0)]).unwrap();
         let mut queries = qrels.iter().cloned();
         let first = HeldOutQuery::new(queries.next().unwrap()).unwrap();
         assert_eq!(first.positive, "b");

@@ -6,25 +6,25 @@
 //! loop itself, which is the training library's.
 
 mod config;
-mod preset;
 mod overrides;
+mod preset;
 
-mod prepared;
-mod judgments;
-mod texts;
 mod examples;
+mod judgments;
+mod prepared;
 mod provenance;
 mod run_folder;
+mod texts;
 
 mod inputs;
-mod tokens;
 mod pooled_cache;
 mod ranking;
+mod tokens;
 
-mod journal;
-mod tensorboard;
 mod crc32c;
+mod journal;
 mod sha256;
+mod tensorboard;
 
 mod progress;
 mod report;
@@ -35,7 +35,9 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use sbmoe_model::retriever::Retriever;
-use sbmoe_train::{Batches, Event, Groups, Inputs, Keep, Optimizer, Outcome, Session, TrainConfig, Validation, train};
+use sbmoe_train::{
+    Batches, Event, Groups, Inputs, Keep, Optimizer, Outcome, Session, TrainConfig, Validation, train,
+};
 
 pub use config::{RunConfig, ValidationFrom};
 pub use overrides::Overrides;
@@ -124,7 +126,7 @@ fn work(mut run: Prepared, report: &mut TrainReport, observe: &mut Observer<'_>)
         score: Box::new(|queries, documents| ranker.score(queries, documents)),
     });
     let total = (train_config.epochs * Batches::new(&examples, &train_config).per_epoch()) as u64;
-    tell(observe, Progress::Stage { name: "training", total, done: report.steps })?;
+    tell(observe, Progress::Stage { name: "training".to_owned(), total, done: report.steps })?;
     let Retriever { ops, architecture, parameters, .. } = &mut run.retriever;
     let session = Session {
         ops: &**ops,
@@ -164,12 +166,14 @@ fn work(mut run: Prepared, report: &mut TrainReport, observe: &mut Observer<'_>)
     });
     drop(session);
     if let Some(error) = failure {
-        return Err(error).context("the run's journal cannot be written; make room and go on with `--resume`");
+        return Err(error)
+            .context("the run's journal cannot be written; make room and go on with `--resume`");
     }
     if let Some(error) = ranker.as_ref().and_then(Ranker::failure) {
         return Err(error);
     }
-    let outcome = outcome.context("training stopped; the last checkpoint stays, `--resume` goes on from it")?;
+    let outcome =
+        outcome.context("training stopped; the last checkpoint stays, `--resume` goes on from it")?;
     let _ = observe(Progress::StageDone);
     match outcome {
         Outcome::Interrupted { steps } => report.steps = steps,

@@ -153,15 +153,21 @@ mod tests {
         let file = folder.path().join("run.toml");
         fs_err::write(&file, "epochs = 3\nlr = 1\nseed = 7\n").unwrap();
         let switches = Map::from_iter([("seed".to_owned(), Value::from(8))]);
-        let overrides =
-            Overrides { preset: Some(Preset::Paper), file: Some(file), switches, set: vec!["lr=0.5".to_owned()] };
+        let overrides = Overrides {
+            preset: Some(Preset::Paper),
+            file: Some(file),
+            switches,
+            set: vec!["lr=0.5".to_owned()],
+        };
         let config = overrides.resolve().unwrap();
         assert_eq!(config, RunConfig { epochs: 3, lr: 0.5, seed: 8, ..Preset::Paper.config() });
     }
 
     #[test]
     fn values_may_be_bare_words_or_toml() {
-        let config = set(&["gate=top1", "lr=2", "freeze_encoder=true", "data=a folder", "model=\"org/name\""]).unwrap();
+        let config =
+            set(&["gate=top1", "lr=2", "freeze_encoder=true", "data=a folder", "model=\"org/name\""])
+                .unwrap();
         assert_eq!(config.gate, Some(sbmoe_model::moe::Gate::Top1));
         assert!(config.freeze_encoder);
         assert_eq!((config.lr, config.model.as_deref()), (2.0, Some("org/name")));
@@ -171,7 +177,9 @@ mod tests {
     #[test]
     fn an_unknown_key_is_refused_with_the_closest_one() {
         let message = set(&["encoder_ir=1"]).unwrap_err().to_string();
-        assert!(message.starts_with("`--set`: there is no key `encoder_ir` (the closest is `encoder_lr`); the keys are"));
+        assert!(message.starts_with(
+            "`--set`: there is no key `encoder_ir` (the closest is `encoder_lr`); the keys are"
+        ));
         assert!(message.contains("`batch_size`"));
         let message = set(&["q=1"]).unwrap_err().to_string();
         assert!(!message.contains("closest"), "{message}");

@@ -66,7 +66,8 @@ pub(super) fn pooled(
         }
     }
     let partial = PartialFolder::create(&own)?;
-    let (pooled_queries, queries_record) = compute(retriever, Side::Query, queries, &partial.0.join(QUERIES), observe)?;
+    let (pooled_queries, queries_record) =
+        compute(retriever, Side::Query, queries, &partial.0.join(QUERIES), observe)?;
     let (pooled_documents, documents_record) =
         compute(retriever, Side::Document, documents, &partial.0.join(DOCUMENTS), observe)?;
     let manifest = Manifest {
@@ -117,7 +118,7 @@ fn key(retriever: &Retriever<Cpu>, fingerprint: &str, queries: &Texts, documents
     }
     for texts in [queries, documents] {
         hash.part(texts.len().to_string());
-        texts.texts.iter().for_each(|text| hash.part(text));
+        texts.contents.iter().for_each(|text| hash.part(text));
     }
     hash.finish()
 }
@@ -145,7 +146,7 @@ fn compute(
     path: &Path,
     observe: &mut Observer<'_>,
 ) -> Result<(Vec<f32>, FileRecord)> {
-    let tokens = tokenize(retriever, side, &texts.texts, observe)?;
+    let tokens = tokenize(retriever, side, &texts.contents, observe)?;
     let name = match side {
         Side::Query => "encoding queries",
         Side::Document => "encoding documents",
@@ -159,11 +160,11 @@ fn compute(
 pub(super) fn encode(
     retriever: &Retriever<Cpu>,
     tokens: &[Vec<u32>],
-    name: &'static str,
+    name: &str,
     observe: &mut Observer<'_>,
     sink: &mut dyn FnMut(&[f32]) -> Result<()>,
 ) -> Result<Vec<f32>> {
-    tell(observe, Progress::Stage { name, total: tokens.len() as u64, done: 0 })?;
+    tell(observe, Progress::Stage { name: name.to_owned(), total: tokens.len() as u64, done: 0 })?;
     let mut vectors = Vec::with_capacity(tokens.len() * retriever.architecture.hidden());
     let mut rest = tokens;
     while !rest.is_empty() {

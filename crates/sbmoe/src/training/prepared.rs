@@ -11,14 +11,15 @@ use sbmoe_model::folder;
 use sbmoe_model::retriever::Retriever;
 use sbmoe_train::Position;
 
+use super::TrainRequest;
 use super::config::RunConfig;
 use super::judgments::Judgments;
 use super::progress::{Observer, Progress, tell};
 use super::provenance::Provenance;
 use super::run_folder::{RunFolder, write_atomically};
 use super::texts::{Texts, read_documents, read_queries};
-use super::TrainRequest;
 use crate::device;
+use crate::hub::Transfer;
 use crate::model_source::{self, ModelSource};
 
 /// Names of unexpected tensors that a warning lists.
@@ -66,19 +67,16 @@ impl Prepared {
         let (documents, ranked) = read_documents(&collection, &judgments, &config)?;
         folder.create()?;
 
-        match &position {
-            Some(position) => {
-                provenance.resumed_from(position.steps);
-                let note = format!("resuming after step {} (epoch {} done)", position.steps, position.epoch);
+        if let Some(position) = &position {
+            provenance.resumed_from(position.steps);
+            let note = format!("resuming after step {} (epochs done: {})", position.steps, position.epoch);
+            tell(observe, Progress::Note(note))?;
+        } else {
+            if request.resume {
+                let note = format!("no checkpoint in `{}`: starting afresh", folder.path().display());
                 tell(observe, Progress::Note(note))?;
             }
-            None => {
-                if request.resume {
-                    let note = format!("no checkpoint in `{}`: starting afresh", folder.path().display());
-                    tell(observe, Progress::Note(note))?;
-                }
-                folder.clear()?;
-            }
+            folder.clear()?;
         }
         write_atomically(&folder.config(), toml::to_string(&config)?.as_bytes())?;
         write_atomically(&folder.environment(), &pretty(&provenance)?)?;
@@ -110,8 +108,15 @@ fn open_model(
     threads: usize,
     observe: &mut Observer<'_>,
 ) -> Result<(ModelSource, Retriever<Cpu>)> {
-    let name = config.model.as_deref().context("no encoder; name a model folder or a model on the hub with `--model`")?;
-    let source = model_source::resolve(name, config.revision.as_deref())?;
+    let name = config
+        .model
+        .as_deref()
+        .context("no encoder; name a model folder or a model on the hub with `--model`")?;
+    let mut told = Download::default();
+    let source = model_source::resolve(name, config.revision.as_deref(), &mut |transfer| {
+        told.tell(transfer, observe)
+    })?;
+    tell(observe, Progress::StageDone)?;
     if let Some(note) = &source.note {
         tell(observe, Progress::Note(note.clone()))?;
     }
@@ -124,12 +129,36 @@ fn open_model(
     Ok((source, retriever))
 }
 
+/// The download of a model as stages of progress, one a file.
+#[derive(Default)]
+struct Download {
+    file: String,
+    done: u64,
+}
+
+impl Download {
+    fn tell(&mut self, Transfer { file, done, total }: Transfer<'_>, observe: &mut Observer<'_>) {
+        // What was downloaded so far stays, and a wish to stop is heard again when the model is there.
+        let _ = if self.file == file {
+            observe(Progress::Advanced(done.saturating_sub(self.done)))
+        } else {
+            file.clone_into(&mut self.file);
+            observe(Progress::Stage { name: format!("downloading {file}"), total: total.unwrap_or(0), done })
+        };
+        self.done = done;
+    }
+}
+
 /// A warning that names tensors which a model has no place for; `None` without any.
 pub fn unexpected_tensors(dir: &Path, names: &[String]) -> Option<String> {
     let (first, rest) = names.split_at(names.len().min(LISTED));
     let others = if rest.is_empty() { String::new() } else { format!(" and {} others", rest.len()) };
     (!first.is_empty()).then(|| {
-        format!("`{}` holds tensors that the encoder has no place for: `{}`{others}", dir.display(), first.join("`, `"))
+        format!(
+            "`{}` holds tensors that the encoder has no place for: `{}`{others}",
+            dir.display(),
+            first.join("`, `")
+        )
     })
 }
 

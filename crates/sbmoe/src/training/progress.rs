@@ -16,7 +16,7 @@ pub enum Progress {
     /// Work of `total` units begins.
     Stage {
         /// What is done.
-        name: &'static str,
+        name: String,
         /// Units in all.
         total: u64,
         /// Units done already.

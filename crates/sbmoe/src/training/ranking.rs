@@ -30,7 +30,12 @@ pub(super) struct Ranker<'a> {
 }
 
 impl<'a> Ranker<'a> {
-    pub(super) fn new(held_out: &'a HeldOut, documents: &'a Texts, hidden: usize, pool: &'a ThreadPool) -> Self {
+    pub(super) fn new(
+        held_out: &'a HeldOut,
+        documents: &'a Texts,
+        hidden: usize,
+        pool: &'a ThreadPool,
+    ) -> Self {
         let measure = MEASURE.parse().expect("the measure's name is constant");
         Self { held_out, documents, hidden, pool, measure, failure: RefCell::default() }
     }

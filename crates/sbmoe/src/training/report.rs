@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sbmoe_model::folder::ModelCard;
+use sbmoe_model::moe::Block;
 use sbmoe_train::{Examples, Group, Groups};
 use serde::Serialize;
 
@@ -38,7 +39,12 @@ pub struct TrainReport {
 }
 
 /// What the run will do, one fact a line.
-pub(super) fn plan(run: &Prepared, examples: &Examples, held_out: Option<&HeldOut>, groups: &Groups) -> Vec<String> {
+pub(super) fn plan(
+    run: &Prepared,
+    examples: &Examples,
+    held_out: Option<&HeldOut>,
+    groups: &Groups,
+) -> Vec<String> {
     let Prepared { retriever, .. } = run;
     let architecture = &retriever.architecture;
     let positives: usize = examples.positives.iter().map(Vec::len).sum();
@@ -57,7 +63,7 @@ pub(super) fn plan(run: &Prepared, examples: &Examples, held_out: Option<&HeldOu
         ),
         _ => "validation: none".to_owned(),
     });
-    lines.push(match architecture.block.as_ref().map(|block| block.config()) {
+    lines.push(match architecture.block.as_ref().map(Block::config) {
         None => "block: none, the encoder is fine-tuned".to_owned(),
         Some(block) => format!(
             "block: {} experts of width {}, trained as `{}`, used as `{}`, combined by `{}`",
@@ -67,8 +73,12 @@ pub(super) fn plan(run: &Prepared, examples: &Examples, held_out: Option<&HeldOu
     for (group, tensors, elements) in groups.counts(architecture) {
         let rate = groups.rate(group);
         lines.push(match group {
-            Group::Encoder => format!("encoder: {elements} parameters in {tensors} tensors, learning rate {rate:e}"),
-            Group::Block => format!("block: {elements} parameters in {tensors} tensors, learning rate {rate:e}"),
+            Group::Encoder => {
+                format!("encoder: {elements} parameters in {tensors} tensors, learning rate {rate:e}")
+            }
+            Group::Block => {
+                format!("block: {elements} parameters in {tensors} tensors, learning rate {rate:e}")
+            }
             Group::Untrained => format!("not trained: {elements} parameters in {tensors} tensors"),
         });
     }
@@ -85,7 +95,7 @@ pub(super) fn card(run: &Prepared, score: Option<f64>) -> ModelCard {
     } else {
         format!("was fine-tuned at a learning rate of {:e}", config.encoder_lr)
     };
-    let block = match run.retriever.architecture.block.as_ref().map(|block| block.config()) {
+    let block = match run.retriever.architecture.block.as_ref().map(Block::config) {
         None => String::new(),
         Some(block) => format!(
             "Behind it stands a block of {} experts of width {}, trained as `{}` at {:e} and used as `{}`.\n",

@@ -89,10 +89,14 @@ impl RunFolder {
         }
         let has_checkpoint = self.checkpoint().exists();
         if has_checkpoint && !resume {
-            bail!("`{path}` holds a run; use `--resume` to go on with it, `--overwrite` to start again, or another `--out`");
+            bail!(
+                "`{path}` holds a run; use `--resume` to go on with it, `--overwrite` to start again, or another `--out`"
+            );
         }
         if !has_checkpoint && self.model().exists() {
-            bail!("`{path}` holds a model but no checkpoint; use `--overwrite` to replace it, or another `--out`");
+            bail!(
+                "`{path}` holds a model but no checkpoint; use `--overwrite` to replace it, or another `--out`"
+            );
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! SHA-256 of several parts, as hexadecimal digits.
 
+use std::fmt::Write as _;
+
 use sha2::{Digest as _, Sha256};
 
 /// A hash of a sequence of parts; where one ends and the next begins counts.
@@ -20,6 +22,10 @@ impl Sha256Hex {
 
     /// 64 digits.
     pub(super) fn finish(self) -> String {
-        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        self.0.finalize().iter().fold(String::with_capacity(64), |mut digits, byte| {
+            // Writing to a `String` cannot fail.
+            let _ = write!(digits, "{byte:02x}");
+            digits
+        })
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use sbmoe_ir::Collection;
+use sbmoe_ir::{Collection, Qrels};
 use sbmoe_kernels::Key;
 
 use super::config::RunConfig;
@@ -17,7 +17,7 @@ use super::judgments::Judgments;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Texts {
     pub(super) ids: Vec<String>,
-    pub(super) texts: Vec<String>,
+    pub(super) contents: Vec<String>,
     ordinals: HashMap<String, u32>,
 }
 
@@ -34,12 +34,16 @@ impl Texts {
     fn push(&mut self, id: String, text: String) {
         self.ordinals.insert(id.clone(), self.ids.len() as u32);
         self.ids.push(id);
-        self.texts.push(text);
+        self.contents.push(text);
     }
 }
 
 /// The queries that are judged, or all when the encoder is frozen.
-pub(super) fn read_queries(collection: &Collection, judgments: &Judgments, config: &RunConfig) -> Result<Texts> {
+pub(super) fn read_queries(
+    collection: &Collection,
+    judgments: &Judgments,
+    config: &RunConfig,
+) -> Result<Texts> {
     let path = collection.queries_file()?;
     let mut queries = Texts::default();
     for query in collection.queries()? {
@@ -92,7 +96,11 @@ pub(super) fn read_documents(
     }
     for query in &judgments.training {
         if let Some(id) = query.negatives.iter().find(|id| !seen.contains(*id)) {
-            bail!("`negatives.jsonl`: document `{id}` of query `{}` is not in `{}`", query.id, path.display());
+            bail!(
+                "`negatives.jsonl`: document `{id}` of query `{}` is not in `{}`",
+                query.id,
+                path.display()
+            );
         }
     }
     let drawn = sample.places();
@@ -121,8 +129,9 @@ struct Named<'a> {
 
 impl<'a> Named<'a> {
     fn new(judgments: &'a Judgments) -> Self {
-        let judged = judgments.read.iter().flat_map(|qrels| qrels.iter()).flat_map(|query| &query.judgments);
-        let learned = judgments.training.iter().flat_map(|query| query.positives.iter().chain(&query.negatives));
+        let judged = judgments.read.iter().flat_map(Qrels::iter).flat_map(|query| &query.judgments);
+        let learned =
+            judgments.training.iter().flat_map(|query| query.positives.iter().chain(&query.negatives));
         let ranked = judgments.held_out.iter().flat_map(|query| &query.judged.judgments);
         let ranked: HashSet<&str> = ranked.map(|judgment| &*judgment.document).collect();
         let needed: HashSet<&str> = learned.map(String::as_str).chain(ranked.iter().copied()).collect();
@@ -157,5 +166,9 @@ impl Sample {
 }
 
 fn repeated(kind: &str, id: &str, path: &Path, folder: &Path) -> String {
-    format!("{kind} `{id}` stands twice in `{}`; `sbmoe data check {}` lists all such", path.display(), folder.display())
+    format!(
+        "{kind} `{id}` stands twice in `{}`; `sbmoe data check {}` lists all such",
+        path.display(),
+        folder.display()
+    )
 }

@@ -38,11 +38,13 @@ pub(super) fn tokenize(
         Side::Query => "tokenising queries",
         Side::Document => "tokenising documents",
     };
-    tell(observe, Progress::Stage { name, total: texts.len() as u64, done: 0 })?;
+    tell(observe, Progress::Stage { name: name.to_owned(), total: texts.len() as u64, done: 0 })?;
     let mut tokens = Vec::with_capacity(texts.len());
     for piece in texts.chunks(PIECE) {
-        let ids: Result<Vec<Vec<u32>>, RetrieverError> =
-            retriever.ops.pool().install(|| piece.par_iter().map(|text| side.tokenize(retriever, text)).collect());
+        let ids: Result<Vec<Vec<u32>>, RetrieverError> = retriever
+            .ops
+            .pool()
+            .install(|| piece.par_iter().map(|text| side.tokenize(retriever, text)).collect());
         tokens.extend(ids?);
         tell(observe, Progress::Advanced(piece.len() as u64))?;
     }

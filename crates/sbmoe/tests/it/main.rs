@@ -5,6 +5,9 @@ mod shipped_collection;
 
 mod folder;
 mod program;
+mod tiny_model;
 
 mod data;
 mod evaluate;
+mod quickstart;
+mod train;

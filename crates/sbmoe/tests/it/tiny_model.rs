@@ -46,7 +46,12 @@ pub(crate) fn write_collection(parent: &Path) -> PathBuf {
     let (mut corpus, mut queries) = (String::new(), String::new());
     for (number, [animal, home, food, fame]) in (1..).zip(ANIMALS) {
         let text = format!("It lives among {home} and feeds on {food}; people know it for {fame}.");
-        writeln!(corpus, "{}", json!({"_id": format!("d{number}"), "title": format!("The {animal}"), "text": text})).unwrap();
+        writeln!(
+            corpus,
+            "{}",
+            json!({"_id": format!("d{number}"), "title": format!("The {animal}"), "text": text})
+        )
+        .unwrap();
         let text = match number % 3 {
             0 => format!("what feeds on {food}"),
             1 => format!("which animal do people know for {fame}"),
@@ -89,7 +94,8 @@ pub(crate) fn write_model(parent: &Path) -> PathBuf {
 
     let bert: BertConfig = serde_json::from_value(config).unwrap();
     let layout = Architecture::new(bert, Pooling::Mean, None).layout;
-    let values: Vec<Vec<f32>> = layout.parameters().iter().map(|parameter| random(&parameter.name, parameter.len())).collect();
+    let values: Vec<Vec<f32>> =
+        layout.parameters().iter().map(|parameter| random(&parameter.name, parameter.len())).collect();
     let tensors: Vec<NamedTensor<'_>> = layout
         .parameters()
         .iter()

@@ -82,9 +82,9 @@ impl Machine<'_> {
     pub(super) fn persistent_id(&mut self) -> Result<(), PickleError> {
         let identity = self.pop()?;
         let storage = match self.heap.sequence(&identity) {
-            Some([Value::Text(tag), Value::Global(Global::Storage(dtype)), key, _device, elements, rest @ ..])
-                if **tag == *"storage" =>
-            {
+            Some(
+                [Value::Text(tag), Value::Global(Global::Storage(dtype)), key, _device, elements, rest @ ..],
+            ) if **tag == *"storage" => {
                 let key: Rc<str> = match key {
                     Value::Text(key) => Rc::clone(key),
                     Value::Int(key) => key.to_string().into(),

@@ -224,7 +224,10 @@ impl Machine<'_> {
 
     fn global(&mut self, module: &str, name: &str) -> Result<(), PickleError> {
         let Some(global) = Global::find(module, name) else {
-            return Err(PickleError::ForbiddenGlobal { name: format!("{module}.{name}"), offset: self.offset });
+            return Err(PickleError::ForbiddenGlobal {
+                name: format!("{module}.{name}"),
+                offset: self.offset,
+            });
         };
         self.stack.push(Value::Global(global));
         Ok(())

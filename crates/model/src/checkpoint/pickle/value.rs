@@ -102,7 +102,11 @@ impl Heap {
     /// The last value that a dictionary holds under a string.
     pub fn item(&self, dict: &Value, key: &str) -> Option<&Value> {
         let items = self.dict(dict)?;
-        items.iter().rev().find(|(name, _)| matches!(name, Value::Text(text) if **text == *key)).map(|(_, value)| value)
+        items
+            .iter()
+            .rev()
+            .find(|(name, _)| matches!(name, Value::Text(text) if **text == *key))
+            .map(|(_, value)| value)
     }
 
     /// Every storage that the pickle mentions, in order; one that several tensors share may occur several times.

@@ -1,0 +1,142 @@
+//! `sbmoe encode`: a corpus into an index.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use sbmoe_index::Manifest;
+use sbmoe_model::folder::fingerprint;
+use serde_json::json;
+
+use super::model_arguments::ModelArguments;
+use super::vector_arguments::VectorArguments;
+use super::{Verdict, console};
+use crate::encoding::{Corpus, EncodeOptions, EncodeOutcome, VectorMaker, encode, reapply};
+use crate::index_folder::Index;
+use crate::interrupt;
+
+/// Encode a corpus into an index folder.
+///
+/// The index holds one vector a document (`vectors.npy`), ids, titles and snippets, and says which model and gate made
+/// it. A killed encoding goes on where it was when the command is repeated. With `--keep-pooled` the encoder's own
+/// vectors are stored too, so that `--from INDEX --model OTHER` applies another block in seconds.
+#[derive(Debug, Args)]
+pub(super) struct Encode {
+    #[command(flatten)]
+    model: ModelArguments,
+
+    /// A BEIR folder, or a .jsonl or .jsonl.gz file with `_id`, `title` and `text`
+    #[arg(long, value_name = "FILE|DIR", required_unless_present = "from", conflicts_with = "from")]
+    corpus: Option<PathBuf>,
+
+    /// Take the pooled vectors of this index instead of running the encoder
+    #[arg(long, value_name = "INDEX")]
+    from: Option<PathBuf>,
+
+    /// The index folder to make
+    #[arg(long, value_name = "INDEX")]
+    out: PathBuf,
+
+    /// Store the encoder's pooled vectors as well
+    #[arg(long)]
+    keep_pooled: bool,
+
+    /// The most tokens of a document, special ones included [default: the model's own, else 256]
+    #[arg(long, value_name = "TOKENS")]
+    max_length: Option<usize>,
+
+    #[command(flatten)]
+    vectors: VectorArguments,
+
+    /// Print what was made as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Encode {
+    pub(super) fn run(self) -> Result<Verdict> {
+        let start = Instant::now();
+        let retriever = self.model.open(self.max_length)?;
+        let options = EncodeOptions {
+            model: self.model.model.clone(),
+            fingerprint: fingerprint(&retriever.folder.dir)?,
+            keep_pooled: self.keep_pooled,
+        };
+        let maker = self.vectors.maker(retriever)?;
+        let interrupt = interrupt::watch()?;
+        let total = match (&self.corpus, &self.from) {
+            (Some(corpus), _) => Corpus::open(corpus)?.count()?,
+            (None, Some(from)) => Index::open(from)?.documents().len() as u64,
+            (None, None) => unreachable!("clap asks for one of the two"),
+        };
+        let bar = console::bar(total, "encoding");
+        let mut n_tokens = 0;
+        let mut progress = |documents: u64, tokens: u64| {
+            bar.inc(documents);
+            n_tokens += tokens;
+            bar.set_message(format!("{:.0} tokens/s", n_tokens as f64 / bar.elapsed().as_secs_f64()));
+            !interrupt.is_asked()
+        };
+        let outcome = self.make(&maker, &options, &mut progress)?;
+        bar.finish_and_clear();
+        let manifest = match outcome {
+            EncodeOutcome::Stopped(documents) => {
+                console::note(format!("stopped after {documents} documents; repeat the command to go on"));
+                std::process::exit(interrupt::STOPPED);
+            }
+            EncodeOutcome::AlreadyThere(manifest) => {
+                console::note(format!("`{}` was made in this way already; nothing to do", self.out.display()));
+                manifest
+            }
+            EncodeOutcome::Finished(manifest) => manifest,
+        };
+        self.report(&manifest, n_tokens, start.elapsed().as_secs_f64())?;
+        Ok(Verdict::Good)
+    }
+
+    fn make(
+        &self,
+        maker: &VectorMaker,
+        options: &EncodeOptions,
+        progress: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<EncodeOutcome> {
+        let context = || format!("the index `{}` cannot be made", self.out.display());
+        match (&self.corpus, &self.from) {
+            (Some(corpus), _) => {
+                encode(maker, &Corpus::open(corpus)?, &self.out, options, progress).with_context(context)
+            }
+            (None, from) => {
+                let from = Index::open(from.as_ref().expect("clap asks for one of the two"))?;
+                reapply(maker, &from, &self.out, options, progress).with_context(context)
+            }
+        }
+    }
+
+    fn report(&self, manifest: &Manifest, tokens: u64, seconds: f64) -> Result<()> {
+        if self.json {
+            let report = json!({
+                "index": self.out,
+                "documents": manifest.documents,
+                "dim": manifest.dim,
+                "gate": manifest.gate,
+                "similarity": manifest.similarity,
+                "normalize": manifest.normalize,
+                "fingerprint": manifest.fingerprint,
+                "tokens": tokens,
+                "seconds": seconds,
+            });
+            return Ok(console::print(report.to_string())?);
+        }
+        console::print(format!(
+            "{} documents × {} → `{}` (gate {}, {}{}), {tokens} tokens in {seconds:.1} s",
+            manifest.documents,
+            manifest.dim,
+            self.out.display(),
+            manifest.gate,
+            manifest.similarity,
+            if manifest.normalize { ", normalised" } else { "" },
+        ))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,153 @@
+//! What decides a vector besides its text.
+
+use std::str::FromStr;
+
+use anyhow::{Result, bail, ensure};
+use sbmoe_index::Similarity;
+use sbmoe_kernels::{Cpu, Ops as _};
+use sbmoe_model::folder;
+use sbmoe_model::moe::{Gate, text_key};
+use sbmoe_model::retriever::Retriever;
+use sha2::{Digest as _, Sha256};
+
+/// Whether the vectors that are compared have length 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Normalize {
+    /// As the model folder's `Normalize` module says; a model with a block has none.
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+impl FromStr for Normalize {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "auto" => Ok(Self::Auto),
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            _ => Err(format!("`{name}` is no normalisation; choose `auto`, `on` or `off`")),
+        }
+    }
+}
+
+/// What a user may choose about vectors.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct VectorOptions {
+    /// The model's own gate when `None`.
+    pub gate: Option<Gate>,
+    /// Of the vectors compared; `x` and the block's input are never normalised.
+    pub normalize: Normalize,
+    /// The folder's own similarity when `None`, else the dot product.
+    pub similarity: Option<Similarity>,
+    /// The seed of the random gate; the model's own when `None`.
+    pub seed: Option<u64>,
+}
+
+/// A retriever with everything decided that makes a vector.
+#[derive(Debug)]
+pub struct VectorMaker {
+    /// The model.
+    pub retriever: Retriever<Cpu>,
+    /// How the block is used; `None` without a block.
+    pub gate: Option<Gate>,
+    /// Whether the model's normalisation is applied.
+    pub normalize: bool,
+    /// How vectors are compared; for cosine they are stored with length 1.
+    pub similarity: Similarity,
+}
+
+/// Some texts' vectors.
+#[derive(Debug, Clone, Default)]
+pub struct Encoded {
+    /// `x [texts, hidden]`.
+    pub pooled: Vec<f32>,
+    /// What is compared, `[texts, hidden]`.
+    pub vectors: Vec<f32>,
+    /// The expert of each text; empty without a block or where none is preferred.
+    pub routed: Vec<u16>,
+    /// The texts' keys, which the random gate reads.
+    pub keys: Vec<u64>,
+}
+
+impl VectorMaker {
+    /// Decides what `options` leave open.
+    ///
+    /// # Errors
+    /// A gate for a model without a block.
+    pub fn new(mut retriever: Retriever<Cpu>, options: VectorOptions) -> Result<Self> {
+        if let (None, Some(gate)) = (&retriever.architecture.block, options.gate) {
+            bail!("`--gate {gate}`: the model has no mixture-of-experts block; leave the switch out");
+        }
+        if let (Some(block), Some(seed)) = (&mut retriever.architecture.block, options.seed) {
+            block.config_mut().seed = seed;
+        }
+        let folder_says = match retriever.folder.similarity {
+            Some(folder::Similarity::Cosine) => Similarity::Cos,
+            Some(folder::Similarity::Dot) | None => Similarity::Dot,
+        };
+        let normalize = match options.normalize {
+            Normalize::Auto => retriever.folder.normalize,
+            Normalize::On => true,
+            Normalize::Off => false,
+        };
+        Ok(Self {
+            gate: options.gate.or_else(|| retriever.gate()),
+            normalize,
+            similarity: options.similarity.unwrap_or(folder_says),
+            retriever,
+        })
+    }
+
+    /// The gate by its name in manifests.
+    pub fn gate_name(&self) -> String {
+        self.gate.map_or_else(|| "none".to_owned(), |gate| gate.to_string())
+    }
+
+    /// Tells this encoder from every other, whatever block stands behind it: stored pooled vectors may only meet blocks
+    /// of their own encoder. SHA-256 of its values, pooling and maximum length.
+    pub fn encoder_fingerprint(&self) -> String {
+        let architecture = &self.retriever.architecture;
+        let mut hash = Sha256::new();
+        hash.update(format!("{} {} ", architecture.pooling, self.retriever.max_length()));
+        for id in architecture.layout.ids().take(architecture.encoder_parameters()) {
+            for value in self.retriever.ops.download(self.retriever.parameters.get(id)) {
+                hash.update(value.to_le_bytes());
+            }
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Vectors of one ragged batch.
+    ///
+    /// # Errors
+    /// A vector that is not finite, or that has length 0 where length 1 is asked for.
+    pub fn encode(&self, tokens: &[Vec<u32>]) -> Result<Encoded> {
+        let keys: Vec<u64> = tokens.iter().map(|ids| text_key(ids)).collect();
+        self.from_pooled(self.retriever.pooled(tokens), keys)
+    }
+
+    /// Vectors of stored pooled vectors.
+    ///
+    /// # Errors
+    /// As [`VectorMaker::encode`].
+    pub fn from_pooled(&self, pooled: Vec<f32>, keys: Vec<u64>) -> Result<Encoded> {
+        let hidden = self.retriever.architecture.hidden();
+        let (mut vectors, routed) = match self.gate {
+            Some(gate) => self.retriever.apply_block(&pooled, gate, &keys),
+            None => (pooled.clone(), Vec::new()),
+        };
+        if self.normalize || self.similarity == Similarity::Cos {
+            for vector in vectors.chunks_exact_mut(hidden) {
+                let norm = vector.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+                ensure!(norm > 0.0 && norm.is_finite(), "a vector has length {norm} and cannot be normalised");
+                vector.iter_mut().for_each(|v| *v = (f64::from(*v) / norm) as f32);
+            }
+        }
+        Ok(Encoded { pooled, vectors, routed: routed.into_iter().map(|expert| expert as u16).collect(), keys })
+    }
+}

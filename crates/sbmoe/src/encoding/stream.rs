@@ -1,0 +1,243 @@
+//! Streaming a corpus through a model into an index: one thread reads and tokenises, the pool computes, this one writes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use sbmoe_index::{FileRecord, Manifest};
+use sbmoe_ir::Collection;
+use sbmoe_ir::collection::{Documents, documents_of};
+use serde_json::json;
+
+use super::batches::BATCH_TOKENS;
+use super::maker::VectorMaker;
+use crate::index_folder::{Batch, DocumentRow, IndexBuilder, IndexPlan, IndexState};
+
+/// Batches that may wait between reading and computing.
+const WAITING: usize = 4;
+
+/// The rows so far are made safe this often.
+const CHECKPOINT: Duration = Duration::from_secs(5);
+
+/// Documents to encode: a BEIR folder, or one JSON-lines file.
+#[derive(Debug, Clone)]
+pub struct Corpus {
+    file: PathBuf,
+}
+
+impl Corpus {
+    /// The corpus at `path`.
+    ///
+    /// # Errors
+    /// A folder without a corpus.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = if path.is_dir() { Collection::open(path)?.corpus_file()? } else { path.to_owned() };
+        ensure!(file.exists(), "there is no corpus `{}`: name a BEIR folder or a .jsonl file", path.display());
+        Ok(Self { file })
+    }
+
+    /// The documents from the first on.
+    ///
+    /// # Errors
+    /// A file that cannot be opened.
+    pub fn documents(&self) -> Result<Documents> {
+        Ok(documents_of(&self.file)?)
+    }
+
+    /// Reads every record once, so that a malformed line is found before the long work.
+    ///
+    /// # Errors
+    /// A malformed line, or no document at all.
+    pub fn count(&self) -> Result<u64> {
+        let mut count = 0;
+        for document in self.documents()? {
+            document?;
+            count += 1;
+        }
+        ensure!(count > 0, "`{}` holds no documents", self.file.display());
+        Ok(count)
+    }
+
+    /// SHA-256 of the file, which tells a resumed encoding that it goes on with the same documents.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn checksum(&self) -> Result<String> {
+        Ok(FileRecord::of(&self.file)?.sha256)
+    }
+}
+
+/// How to encode.
+#[derive(Debug, Clone)]
+pub struct EncodeOptions {
+    /// The model's name, for people.
+    pub model: String,
+    /// The model's fingerprint.
+    pub fingerprint: String,
+    /// Whether `x` is stored as well.
+    pub keep_pooled: bool,
+}
+
+/// How an encoding ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EncodeOutcome {
+    /// The index was there already, made in the same way.
+    AlreadyThere(Box<Manifest>),
+    /// The index is whole.
+    Finished(Box<Manifest>),
+    /// The caller asked to stop after this many documents; repeating the command goes on.
+    Stopped(u64),
+}
+
+/// Encodes a corpus into the index folder `out`, or goes on with what an earlier try left there.
+///
+/// `progress` is told how many documents and tokens were added (the first call counts what was there), and returns
+/// whether to go on. Memory does not grow with the corpus.
+///
+/// # Errors
+/// A malformed document, a vector that is not finite, a full disk, a folder that holds another index.
+pub fn encode(
+    maker: &VectorMaker,
+    corpus: &Corpus,
+    out: &Path,
+    options: &EncodeOptions,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<EncodeOutcome> {
+    let plan = plan(maker, options, [("corpus_sha256", json!(corpus.checksum()?))]);
+    if let IndexState::Complete(manifest) = IndexState::of(out)?
+        && plan.made(&manifest)
+    {
+        return Ok(EncodeOutcome::AlreadyThere(manifest));
+    }
+    let has_experts = plan.experts;
+    let mut builder = IndexBuilder::open(out, plan)?;
+    let done = builder.documents();
+    if !progress(done, 0) {
+        return Ok(EncodeOutcome::Stopped(done));
+    }
+    std::thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(WAITING);
+        scope.spawn(move || {
+            // The receiver went away when the other side failed; its error is the one to report.
+            let _ = read_batches(maker, corpus, done, &mut |batch| sender.send(batch).is_ok());
+        });
+        write_batches(maker, options.keep_pooled, has_experts, &receiver, &mut builder, progress)
+    })
+    .and_then(|stopped| match stopped {
+        Some(documents) => Ok(EncodeOutcome::Stopped(documents)),
+        None => Ok(EncodeOutcome::Finished(Box::new(builder.finish()?))),
+    })
+}
+
+/// What decides the bytes of an index.
+pub(super) fn plan<const N: usize>(
+    maker: &VectorMaker,
+    options: &EncodeOptions,
+    details: [(&str, serde_json::Value); N],
+) -> IndexPlan {
+    let hidden = maker.retriever.architecture.hidden();
+    let block = maker.retriever.architecture.block.as_ref().map(|block| block.config());
+    let mut all = BTreeMap::from([
+        ("max_length".to_owned(), json!(maker.retriever.max_length())),
+        ("precision".to_owned(), json!("f32")),
+    ]);
+    all.extend(details.map(|(key, value)| (key.to_owned(), value)));
+    if options.keep_pooled {
+        all.insert("encoder".to_owned(), json!(maker.encoder_fingerprint()));
+    }
+    if let Some(block) = block {
+        all.insert("experts".to_owned(), json!(block.experts));
+        all.insert("seed".to_owned(), json!(block.seed));
+    }
+    IndexPlan {
+        model: options.model.clone(),
+        fingerprint: options.fingerprint.clone(),
+        gate: maker.gate_name(),
+        similarity: maker.similarity,
+        normalize: maker.normalize,
+        dim: hidden,
+        pooled_dim: options.keep_pooled.then_some(hidden),
+        experts: maker.gate.is_some_and(|gate| gate != sbmoe_model::moe::Gate::Uniform),
+        details: all,
+    }
+}
+
+type Tokenized = Result<(Vec<DocumentRow>, Vec<Vec<u32>>)>;
+
+/// Reads, tokenises and hands over batches until the corpus ends or `send` says no; errors are handed over too.
+fn read_batches(
+    maker: &VectorMaker,
+    corpus: &Corpus,
+    skip: u64,
+    send: &mut dyn FnMut(Tokenized) -> bool,
+) -> Result<()> {
+    let mut rows = Vec::new();
+    let mut tokens: Vec<Vec<u32>> = Vec::new();
+    let mut held = 0;
+    let mut documents = match corpus.documents() {
+        Ok(documents) => documents.skip(skip as usize),
+        Err(error) => return send(Err(error)).then_some(()).context("the writer went away"),
+    };
+    let mut next = || -> Option<Result<(DocumentRow, Vec<u32>)>> {
+        let read = |document: sbmoe_ir::Document| -> Result<(DocumentRow, Vec<u32>)> {
+            let ids = maker.retriever.tokenize_document(&document.joined())?;
+            Ok((DocumentRow::new(&document.id, &document.title, &document.text), ids))
+        };
+        documents.next().map(|document| document.map_err(anyhow::Error::new).and_then(read))
+    };
+    while let Some(document) = next() {
+        match document {
+            Err(error) => return send(Err(error)).then_some(()).context("the writer went away"),
+            Ok((row, ids)) => {
+                if held + ids.len() > BATCH_TOKENS && !rows.is_empty() {
+                    held = 0;
+                    if !send(Ok((std::mem::take(&mut rows), std::mem::take(&mut tokens)))) {
+                        return Ok(());
+                    }
+                }
+                held += ids.len();
+                rows.push(row);
+                tokens.push(ids);
+            }
+        }
+    }
+    if !rows.is_empty() {
+        send(Ok((rows, tokens)));
+    }
+    Ok(())
+}
+
+/// Computes and writes what comes; `Some(documents)` when the caller asked to stop.
+fn write_batches(
+    maker: &VectorMaker,
+    keep_pooled: bool,
+    has_experts: bool,
+    receiver: &Receiver<Tokenized>,
+    builder: &mut IndexBuilder,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Option<u64>> {
+    let mut safe = Instant::now();
+    for batch in receiver {
+        let (documents, tokens) = batch?;
+        let first = &documents[0].id;
+        let encoded = maker.encode(&tokens).with_context(|| format!("documents from `{first}` on"))?;
+        builder.push(Batch {
+            documents: &documents,
+            vectors: &encoded.vectors,
+            pooled: if keep_pooled { &encoded.pooled } else { &[] },
+            keys: if keep_pooled { &encoded.keys } else { &[] },
+            experts: if has_experts { &encoded.routed } else { &[] },
+        })?;
+        if safe.elapsed() > CHECKPOINT {
+            builder.checkpoint()?;
+            safe = Instant::now();
+        }
+        if !progress(documents.len() as u64, tokens.iter().map(|ids| ids.len() as u64).sum()) {
+            builder.checkpoint()?;
+            return Ok(Some(builder.documents()));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,150 @@
+//! `sbmoe quickstart` without its terminal: from nothing to a trained retriever, its scores and its answers.
+//!
+//! [`run`] finds an encoder ([`encoder`]), writes the collection that the project ships ([`shipped`]), trains a block on the
+//! frozen encoder, and compares the result with the encoder alone ([`system`]). Every step is one that a command of its
+//! own does too; what an earlier run left in the work folder ([`work_folder`]) is taken up.
+
+mod encoder;
+mod wheel;
+
+mod shipped;
+mod work_folder;
+
+mod answers;
+mod report;
+mod system;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use sbmoe_ir::Collection;
+
+pub use answers::{Answer, AnswerHit, QUESTIONS};
+pub use encoder::Encoder;
+pub use report::{MEASURES, QuickstartReport, SystemReport};
+pub use work_folder::WorkFolder;
+
+use crate::device;
+use crate::training::{self, MEASURE, Observer, Progress, RunConfig, RunFolder, TrainReport, TrainRequest};
+use system::{System, TestSet};
+
+/// What a quickstart is told.
+#[derive(Debug, Clone)]
+pub struct QuickstartRequest {
+    /// The encoder, a folder or a name on the hub; found by itself when `None`.
+    pub model: Option<String>,
+    /// Where everything goes.
+    pub work: PathBuf,
+    /// Makes everything again but the encoder's own files.
+    pub overwrite: bool,
+    /// Threads, 0 for one a core; results do not depend on it.
+    pub threads: usize,
+}
+
+/// Runs every step that the work folder does not have yet; `None` when the observer asked to stop.
+///
+/// # Errors
+/// No encoder can be had; the work folder holds something else; whatever training, encoding and searching refuse. What
+/// was finished stays and is reused by the next try.
+pub fn run(request: &QuickstartRequest, observe: &mut Observer<'_>) -> Result<Option<QuickstartReport>> {
+    match work(request, observe) {
+        Ok(report) => Ok(Some(report)),
+        Err(error) if error.is::<Stopped>() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn work(request: &QuickstartRequest, observe: &mut Observer<'_>) -> Result<QuickstartReport> {
+    let start = Instant::now();
+    let folder = WorkFolder::new(&request.work);
+    let config = RunConfig { data: Some(folder.collection()), freeze_encoder: true, ..RunConfig::default() };
+    let earlier = folder.earlier(request.overwrite)?;
+    let encoder =
+        encoder::find(request.model.as_deref(), earlier.as_ref().map(|state| &state.encoder), &folder, observe)?;
+    folder.begin(earlier.as_ref(), &encoder, &config)?;
+    shipped::write(&folder.collection(), request.overwrite)?;
+    let collection = Collection::open(&folder.collection())?;
+
+    let config = RunConfig { model: Some(encoder.dir.display().to_string()), ..config };
+    let trained = train(&folder, config, request.threads, observe)?;
+
+    let test = TestSet::read(&collection)?;
+    let cpu = Arc::new(device::open(request.threads)?);
+    let alone = System {
+        name: "encoder alone",
+        tag: "encoder",
+        model: &encoder.dir,
+        model_name: &encoder.name,
+        index: folder.index("encoder"),
+        run: folder.trec_run("encoder"),
+    };
+    let (alone, _) = alone.judge(&test, &cpu, observe)?;
+    let trained_name = trained.display().to_string();
+    let sbmoe = System {
+        name: "with the block",
+        tag: "sbmoe",
+        model: &trained,
+        model_name: &trained_name,
+        index: folder.index("sbmoe"),
+        run: folder.trec_run("sbmoe"),
+    };
+    let (sbmoe, retriever) = sbmoe.judge(&test, &cpu, observe)?;
+    let answers = answers::answer(&retriever)?;
+    Ok(QuickstartReport {
+        work: request.work.clone(),
+        encoder,
+        collection: folder.collection(),
+        documents: retriever.index.documents().len(),
+        queries: test.queries(),
+        systems: vec![alone, sbmoe],
+        answers,
+        seconds: start.elapsed().as_secs_f64(),
+    })
+}
+
+/// The trained model's folder: the one that is there, else from a run that begins or goes on.
+fn train(folder: &WorkFolder, config: RunConfig, threads: usize, observe: &mut Observer<'_>) -> Result<PathBuf> {
+    let out = folder.training();
+    let model = RunFolder::new(&out).model();
+    if model.is_dir() {
+        let note = format!("training: finished already; `{}` is reused", model.display());
+        tell(observe, Progress::Note(note))?;
+        return Ok(model);
+    }
+    let request = TrainRequest { config, resume: out.is_dir(), out, overwrite: false, threads };
+    let report = training::run(&request, observe)?;
+    tell(observe, Progress::StageDone)?;
+    if !report.finished {
+        return Err(Stopped.into());
+    }
+    tell(observe, Progress::Note(trained(&report)))?;
+    report.model.context("training has finished, so there is a model")
+}
+
+fn trained(report: &TrainReport) -> String {
+    let score = match (report.best, report.encoder_alone) {
+        (Some(best), Some(before)) => format!(", {MEASURE} of the dev queries {before:.4} → {best:.4}"),
+        _ => String::new(),
+    };
+    format!("training: {} steps in {:.0} s{score}", report.steps, report.seconds)
+}
+
+/// The observer asked to stop.
+#[derive(Debug)]
+struct Stopped;
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("stopped on request")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+/// Tells the observer; its wish to stop becomes the error [`Stopped`].
+fn tell(observe: &mut Observer<'_>, progress: Progress) -> Result<()> {
+    if observe(progress).is_break() { Err(Stopped.into()) } else { Ok(()) }
+}

@@ -1,0 +1,7 @@
+//! Queries against an index: where they come from, and the rankings that come back.
+
+mod queries;
+mod rank;
+
+pub use queries::read_queries;
+pub use rank::{Ranked, RankedHit, rank};

@@ -1,0 +1,81 @@
+//! Encoding queries and ranking the index for them.
+
+use anyhow::{Context as _, Result};
+use rayon::prelude::*;
+use sbmoe_index::{Hit, SimdLevel};
+use sbmoe_kernels::Level;
+
+use crate::encoding::{VectorMaker, token_batches};
+use crate::index_folder::Index;
+
+/// Queries that are searched at once: memory grows with queries × k.
+const QUERIES: usize = 1000;
+
+/// A query's ranking.
+#[derive(Debug, Clone)]
+pub struct Ranked {
+    /// The hits, best first in the total order.
+    pub hits: Vec<RankedHit>,
+    /// The expert that the query was routed to.
+    pub expert: Option<u16>,
+}
+
+/// One document of a ranking.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RankedHit {
+    /// The document's ordinal in the index.
+    pub document: u32,
+    /// The document's id.
+    pub id: String,
+    /// Its score.
+    pub score: f32,
+}
+
+/// Ranks the best `k` documents for each query text, in their order; `progress` is told how many queries were added.
+///
+/// # Errors
+/// A text that cannot be tokenised, a vector that is not finite, a damaged index.
+pub fn rank(
+    maker: &VectorMaker,
+    index: &Index,
+    queries: &[&str],
+    k: usize,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Vec<Ranked>> {
+    let cpu = &maker.retriever.ops;
+    let level = simd_level(cpu.level());
+    let mut ranked = Vec::with_capacity(queries.len());
+    for part in queries.chunks(QUERIES) {
+        let tokenize = |text: &&str| Ok(maker.retriever.tokenize_query(text)?);
+        let tokens = cpu.pool().install(|| part.par_iter().map(tokenize).collect::<Result<Vec<_>>>())?;
+        let (mut vectors, mut experts) = (Vec::new(), Vec::new());
+        for batch in token_batches(&tokens) {
+            let encoded = maker.encode(batch)?;
+            vectors.extend(encoded.vectors);
+            experts.extend(encoded.routed);
+        }
+        let hits = index.search(&vectors, k, level, cpu.pool())?;
+        for (place, hits) in hits.iter().enumerate() {
+            ranked.push(Ranked { hits: named(index, hits)?, expert: experts.get(place).copied() });
+        }
+        progress(part.len() as u64);
+    }
+    Ok(ranked)
+}
+
+fn named(index: &Index, hits: &[Hit]) -> Result<Vec<RankedHit>> {
+    let name = |hit: &Hit| {
+        let id = index.documents().id(hit.document).context("a hit's document cannot be read")?;
+        Ok(RankedHit { document: hit.document, id, score: hit.score })
+    };
+    hits.iter().map(name).collect()
+}
+
+/// The search's instructions for the encoder's level: both follow one choice of the user.
+fn simd_level(level: Level) -> SimdLevel {
+    match level {
+        Level::Avx512 => SimdLevel::Avx512,
+        Level::Avx2 => SimdLevel::Avx2,
+        Level::Scalar | Level::Neon => SimdLevel::Portable,
+    }
+}

@@ -1,0 +1,89 @@
+//! A run that was stopped goes on to the same bytes; a run of other settings is refused.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use sbmoe_kernels::Cpu;
+use sbmoe_model::moe::{Gate, TrainGate};
+use sbmoe_train::{Checkpoint, Event, Keep, Outcome, Session, TrainConfig, TrainError, Validation, train};
+
+use crate::small;
+
+/// Trains in `folder`, stopping after `stop` steps when told to; returns the outcome and the parameters' bytes.
+fn run(
+    folder: &Path,
+    config: &TrainConfig,
+    threads: usize,
+    resume: bool,
+    stop: Option<u64>,
+) -> Result<(Outcome, Vec<Vec<f32>>), TrainError> {
+    let ops = Cpu::new(threads);
+    let architecture = small::architecture(TrainGate::Soft, 0.5);
+    let (inputs, examples) = small::examples();
+    let mut parameters = small::parameters(&ops, &architecture);
+    let validation = Validation {
+        queries: vec![0, 1, 2],
+        documents: (0..12).collect(),
+        positives: vec![0, 1, 2],
+        gate: Gate::All,
+        score: Box::new(|queries, documents| f64::from(queries[0] * documents[0])),
+    };
+    let session = Session {
+        ops: &ops,
+        architecture: &architecture,
+        inputs: &inputs,
+        examples: &examples,
+        validation: Some(validation),
+        config,
+        checkpoint: Checkpoint::in_folder(folder),
+        identity: format!("{config:?}"),
+    };
+    let mut on_event = |event: Event| match event {
+        Event::Step(report) if Some(report.step) == stop => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let outcome = train(&session, &mut parameters, resume, &mut on_event)?;
+    Ok((outcome, parameters.download(&ops)))
+}
+
+#[test]
+fn a_run_stopped_at_any_step_ends_with_the_bytes_of_an_uninterrupted_one() {
+    for keep in [Keep::Last, Keep::Best] {
+        let config = TrainConfig { dropout: true, keep, ..small::config() };
+        let whole = tempfile::tempdir().expect("a folder");
+        let (outcome, expected) = run(whole.path(), &config, 2, false, None).expect("the run ends");
+        assert!(matches!(outcome, Outcome::Finished { steps: 6, .. }), "{outcome:?}");
+        for stop in 1..6 {
+            let folder = tempfile::tempdir().expect("a folder");
+            let (outcome, _) = run(folder.path(), &config, 1, false, Some(stop)).expect("the run stops");
+            assert_eq!(outcome, Outcome::Interrupted { steps: stop });
+            let (_, actual) = run(folder.path(), &config, 2, true, None).expect("the run goes on");
+            assert_eq!(actual, expected, "stopped after step {stop}");
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_byte() {
+    let config = TrainConfig { dropout: true, ..small::config() };
+    let bytes = |threads| run(tempfile::tempdir().expect("a folder").path(), &config, threads, false, None);
+    assert_eq!(bytes(1).expect("the run ends").1, bytes(2).expect("the run ends").1);
+}
+
+#[test]
+fn a_checkpoint_of_other_settings_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(folder.path(), &small::config(), 1, false, Some(2)).expect("the run stops");
+    let other = TrainConfig { temperature: 0.5, ..small::config() };
+    let error = run(folder.path(), &other, 1, true, None).expect_err("other settings");
+    assert!(error.to_string().contains("other settings"), "{error}");
+}
+
+#[test]
+fn a_loss_that_is_not_finite_stops_the_run_and_names_the_remedy() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = TrainConfig { learning_rate: 1e30, encoder_learning_rate: 1e30, ..small::config() };
+    let error = run(folder.path(), &config, 1, false, None).expect_err("the rates are absurd");
+    assert!(matches!(error, TrainError::NonFiniteLoss { .. }), "{error}");
+    assert!(error.to_string().contains("--lr"), "{error}");
+}

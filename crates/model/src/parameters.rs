@@ -102,7 +102,11 @@ impl<B> Tensors<B> {
     }
 
     /// Zeros where `wanted`, an empty buffer elsewhere: gradients and moments of what is not trained take no memory.
-    pub fn zeros_where<O: Ops<Buffer = B>>(ops: &O, layout: &Layout, wanted: impl Fn(ParameterId) -> bool) -> Self {
+    pub fn zeros_where<O: Ops<Buffer = B>>(
+        ops: &O,
+        layout: &Layout,
+        wanted: impl Fn(ParameterId) -> bool,
+    ) -> Self {
         Self(layout.ids().map(|id| ops.zeros(if wanted(id) { layout.get(id).len() } else { 0 })).collect())
     }
 
@@ -139,6 +143,9 @@ impl<B> Tensors<B> {
     }
 
     /// Several different parameters' buffers, to change.
+    ///
+    /// # Panics
+    /// When an id stands twice in `ids`.
     pub fn get_many_mut<const N: usize>(&mut self, ids: [ParameterId; N]) -> [&mut B; N] {
         self.0.get_disjoint_mut(ids.map(|id| id.0)).expect("a layer's parameters are different ones")
     }

@@ -7,8 +7,10 @@ use sbmoe_kernels::{Ops, Tokens};
 
 use crate::architecture::Architecture;
 use crate::checkpoint::{CheckpointError, NamedTensor, Wanted};
-use crate::folder::{FolderError, ModelCard, ModelFolder, WriteBlock, WriteFolder, write_sentence_transformers};
-use crate::moe::{BlockConfig, Draws, Gate, Routed};
+use crate::folder::{
+    FolderError, ModelCard, ModelFolder, WriteBlock, WriteFolder, write_sentence_transformers,
+};
+use crate::moe::{Block, BlockConfig, Draws, Gate, Routed};
 use crate::parameters::{Parameter, ParameterId, Tensors};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 
@@ -149,7 +151,7 @@ impl<O: Ops> Retriever<O> {
         };
         let tensors: Vec<NamedTensor<'_>> = self.architecture.layout.ids().map(named).collect();
         let (encoder, block) = tensors.split_at(self.architecture.encoder_parameters());
-        let config = self.architecture.block.as_ref().map(|own| own.config());
+        let config = self.architecture.block.as_ref().map(Block::config);
         let model = WriteFolder {
             bert: &self.folder.bert,
             encoder,

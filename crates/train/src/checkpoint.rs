@@ -150,8 +150,9 @@ impl Checkpoint {
                 tensors.push((name, id, ops.download(source.get(id))));
             }
         }
-        let text = serde_json::to_string(position).expect("a position is plain data");
-        self.write(&self.state(), architecture, &tensors, BTreeMap::from([(KEY.to_owned(), text)]))
+        let not = |reason: String| CheckpointError::NotAState { path: self.state(), reason };
+        let text = serde_json::to_string(position).map_err(|error| not(error.to_string()))?;
+        self.write(&self.state(), architecture, &tensors, &BTreeMap::from([(KEY.to_owned(), text)]))
     }
 
     /// Writes the trained parameters as the best so far.
@@ -164,9 +165,11 @@ impl Checkpoint {
         (architecture, groups): (&Architecture, &Groups),
         parameters: &Tensors<O::Buffer>,
     ) -> Result<(), CheckpointError> {
-        let value = |id: ParameterId| (architecture.layout.get(id).name.clone(), id, ops.download(parameters.get(id)));
+        let value = |id: ParameterId| {
+            (architecture.layout.get(id).name.clone(), id, ops.download(parameters.get(id)))
+        };
         let tensors: Vec<_> = trained(architecture, groups).into_iter().map(value).collect();
-        self.write(&self.best(), architecture, &tensors, BTreeMap::new())
+        self.write(&self.best(), architecture, &tensors, &BTreeMap::new())
     }
 
     /// Reads the state into parameters and optimiser, and says where it stands.
@@ -188,7 +191,8 @@ impl Checkpoint {
         let file = checkpoint::Checkpoint::open_file(&self.state())?;
         for id in trained(architecture, groups) {
             let name = &architecture.layout.get(id).name;
-            let read = |kind: &str| file.get(&format!("{kind}/{name}")).map(|tensor| ops.upload(&tensor.values));
+            let read =
+                |kind: &str| file.get(&format!("{kind}/{name}")).map(|tensor| ops.upload(&tensor.values));
             *parameters.get_mut(id) = read("parameter")?;
             *optimizer.first.get_mut(id) = read("first")?;
             *optimizer.second.get_mut(id) = read("second")?;
@@ -219,14 +223,18 @@ impl Checkpoint {
         path: &Path,
         architecture: &Architecture,
         tensors: &[(String, ParameterId, Vec<f32>)],
-        metadata: BTreeMap<String, String>,
+        metadata: &BTreeMap<String, String>,
     ) -> Result<(), CheckpointError> {
         fs_err::create_dir_all(&self.folder)?;
         let tensors: Vec<NamedTensor<'_>> = tensors
             .iter()
-            .map(|(name, id, values)| NamedTensor { name, shape: &architecture.layout.get(*id).shape, values })
+            .map(|(name, id, values)| NamedTensor {
+                name,
+                shape: &architecture.layout.get(*id).shape,
+                values,
+            })
             .collect();
-        Ok(write_safetensors(path, &tensors, &metadata)?)
+        Ok(write_safetensors(path, &tensors, metadata)?)
     }
 }
 

@@ -36,10 +36,11 @@ impl Groups {
         if let Some(block) = &architecture.block {
             let noise_learns =
                 block.config().gate_noise > 0.0 && (block.gate_learns() || config.balance != 0.0);
-            let gate_is_used =
-                !matches!(block.config().train_gate, TrainGate::Random | TrainGate::Uniform);
+            let gate_is_used = !matches!(block.config().train_gate, TrainGate::Random | TrainGate::Uniform);
             let stays = |ids: &[ParameterId], of: &mut Vec<Group>| {
-                ids.iter().for_each(|id| of[id.index()] = Group::Untrained);
+                for id in ids {
+                    of[id.index()] = Group::Untrained;
+                }
             };
             if !noise_learns || !gate_is_used {
                 stays(&block.noise_ids(), &mut of);
@@ -78,6 +79,10 @@ impl Groups {
                 own.fold((0, 0), |(n, sum), id| (n + 1, sum + architecture.layout.get(id).len()));
             (group, tensors, elements)
         };
-        [Group::Encoder, Group::Block, Group::Untrained].map(count).into_iter().filter(|(_, n, _)| *n > 0).collect()
+        [Group::Encoder, Group::Block, Group::Untrained]
+            .map(count)
+            .into_iter()
+            .filter(|(_, n, _)| *n > 0)
+            .collect()
     }
 }

@@ -213,9 +213,13 @@ fn warnings_at_start(architecture: &Architecture) -> Vec<Warning> {
 fn count(routed: &[u32], architecture: &Architecture, epoch: &mut Vec<u64>) -> Vec<u32> {
     let Some(block) = architecture.block.as_ref().filter(|_| !routed.is_empty()) else { return Vec::new() };
     let mut counts = vec![0; block.config().experts];
-    routed.iter().for_each(|&expert| counts[expert as usize] += 1);
+    for &expert in routed {
+        counts[expert as usize] += 1;
+    }
     epoch.resize(counts.len(), 0);
-    epoch.iter_mut().zip(&counts).for_each(|(sum, &own)| *sum += u64::from(own));
+    for (sum, &own) in epoch.iter_mut().zip(&counts) {
+        *sum += u64::from(own);
+    }
     counts
 }
 

@@ -27,7 +27,10 @@ pub struct Validation<'a> {
 impl std::fmt::Debug for Validation<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { queries, documents, .. } = self;
-        f.debug_struct("Validation").field("queries", &queries.len()).field("documents", &documents.len()).finish()
+        f.debug_struct("Validation")
+            .field("queries", &queries.len())
+            .field("documents", &documents.len())
+            .finish()
     }
 }
 
@@ -51,17 +54,30 @@ impl Validation<'_> {
                 (model.apply(queries, &self.queries), model.apply(documents, &self.documents))
             }
         };
-        (self.loss(ops, architecture.hidden(), config, &queries, &documents), (self.score)(&queries, &documents))
+        (
+            self.loss(ops, architecture.hidden(), config, &queries, &documents),
+            (self.score)(&queries, &documents),
+        )
     }
 
-    fn loss<O: Ops>(&self, ops: &O, hidden: usize, config: &TrainConfig, queries: &[f32], documents: &[f32]) -> f64 {
+    fn loss<O: Ops>(
+        &self,
+        ops: &O,
+        hidden: usize,
+        config: &TrainConfig,
+        queries: &[f32],
+        documents: &[f32],
+    ) -> f64 {
         let mut sum = 0.0;
         for (queries, positives) in
             queries.chunks(config.batch_size * hidden).zip(self.positives.chunks(config.batch_size))
         {
             let n = positives.len();
-            let own: Vec<f32> =
-                positives.iter().flat_map(|&p| &documents[p as usize * hidden..][..hidden]).copied().collect();
+            let own: Vec<f32> = positives
+                .iter()
+                .flat_map(|&p| &documents[p as usize * hidden..][..hidden])
+                .copied()
+                .collect();
             let inputs = ContrastiveInputs {
                 queries: &ops.upload(queries),
                 documents: &ops.upload(&own),
@@ -108,9 +124,11 @@ impl<O: Ops> Model<'_, O> {
 
     fn apply(&self, pooled: &[f32], ordinals: &[u32]) -> Vec<f32> {
         let hidden = self.architecture.hidden();
-        let own: Vec<f32> = ordinals.iter().flat_map(|&o| &pooled[o as usize * hidden..][..hidden]).copied().collect();
+        let own: Vec<f32> =
+            ordinals.iter().flat_map(|&o| &pooled[o as usize * hidden..][..hidden]).copied().collect();
         // Stored vectors stand for their texts: their bits key the random gate.
-        let key = |row: &[f32]| row.iter().fold(Key::new(0), |key, v| key.with(u64::from(v.to_bits()))).bits();
+        let key =
+            |row: &[f32]| row.iter().fold(Key::new(0), |key, v| key.with(u64::from(v.to_bits()))).bits();
         let keys: Vec<u64> = own.chunks_exact(hidden).map(key).collect();
         self.behind(&self.ops.upload(&own), &keys)
     }

@@ -27,7 +27,8 @@ pub(super) struct KeptEmbeddings<B> {
 impl Embeddings {
     pub(super) fn new(config: &BertConfig, layout: &mut Layout) -> Self {
         let hidden = config.hidden_size;
-        let mut table = |name: &str, rows| layout.add(format!("embeddings.{name}_embeddings.weight"), &[rows, hidden]);
+        let mut table =
+            |name: &str, rows| layout.add(format!("embeddings.{name}_embeddings.weight"), &[rows, hidden]);
         Self {
             word: table("word", config.vocab_size),
             position: table("position", config.max_position_embeddings),
@@ -73,8 +74,13 @@ impl Embeddings {
         d_output: &O::Buffer,
         gradients: &mut Tensors<O::Buffer>,
     ) {
-        let [word, position, token_type, weight, bias] =
-            gradients.get_many_mut([self.word, self.position, self.token_type, self.norm.weight, self.norm.bias]);
+        let [word, position, token_type, weight, bias] = gradients.get_many_mut([
+            self.word,
+            self.position,
+            self.token_type,
+            self.norm.weight,
+            self.norm.bias,
+        ]);
         let norm = sbmoe_kernels::AffineGradient { weight, bias };
         ops.embed_backward(
             parameters.affine(self.norm),

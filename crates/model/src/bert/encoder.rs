@@ -80,6 +80,9 @@ impl Bert {
     }
 
     /// Adds every parameter's gradient, given that of the hidden states; what was kept is freed on the way.
+    ///
+    /// # Panics
+    /// When `kept` is not from a forward pass of this encoder.
     pub fn backward<O: Ops>(
         &self,
         ops: &O,

@@ -84,7 +84,8 @@ impl Layer {
         ops.attention(self.attention(&query, &key, &value, tokens, dropout), &mut context, &mut log_sums);
         let projected = self.dense(ops, parameters, tokens, self.attention_dense, &context);
         let site = Site::AttentionOutput(self.number);
-        let attention = self.norm(ops, parameters, tokens, dropout, (self.attention_norm, site), projected, x);
+        let attention =
+            self.norm(ops, parameters, tokens, dropout, (self.attention_norm, site), projected, x);
 
         let mut activated = ops.scratch(tokens.n_tokens() * self.intermediate_size);
         let mut before_activation =
@@ -99,10 +100,24 @@ impl Layer {
         );
         let mut narrowed = ops.scratch(tokens.n_tokens() * self.hidden);
         let output_dense = parameters.affine(self.output_dense);
-        ops.linear(self.narrowing(tokens), &activated, output_dense, Activation::Identity, None, &mut narrowed);
+        ops.linear(
+            self.narrowing(tokens),
+            &activated,
+            output_dense,
+            Activation::Identity,
+            None,
+            &mut narrowed,
+        );
         let site = Site::Output(self.number);
-        let output =
-            self.norm(ops, parameters, tokens, dropout, (self.output_norm, site), narrowed, &attention.output);
+        let output = self.norm(
+            ops,
+            parameters,
+            tokens,
+            dropout,
+            (self.output_norm, site),
+            narrowed,
+            &attention.output,
+        );
         KeptLayer { query, key, value, context, log_sums, attention, before_activation, output }
     }
 
@@ -118,7 +133,8 @@ impl Layer {
         d_output: &O::Buffer,
         gradients: &mut Tensors<O::Buffer>,
     ) -> O::Buffer {
-        let d_attention = self.feed_forward_backward(ops, parameters, tokens, dropout, kept, d_output, gradients);
+        let d_attention =
+            self.feed_forward_backward(ops, parameters, tokens, dropout, kept, d_output, gradients);
         self.attention_backward(ops, parameters, tokens, dropout, x, kept, &d_attention, gradients)
     }
 
@@ -133,7 +149,8 @@ impl Layer {
         d_output: &O::Buffer,
         gradients: &mut Tensors<O::Buffer>,
     ) -> O::Buffer {
-        let before = kept.before_activation.as_ref().expect("backward follows a forward that kept what it needs");
+        let before =
+            kept.before_activation.as_ref().expect("backward follows a forward that kept what it needs");
         let site = Site::Output(self.number);
         let (d_narrowed, mut d_attention) = self.norm_backward(
             ops,
@@ -148,9 +165,19 @@ impl Layer {
         let mut activated = ops.scratch(tokens.n_tokens() * self.intermediate_size);
         ops.activate(self.activation, before, &mut activated);
         let size = self.narrowing(tokens);
-        ops.linear_backward_parameters(size, &activated, &d_narrowed, gradients.affine_mut(self.output_dense));
+        ops.linear_backward_parameters(
+            size,
+            &activated,
+            &d_narrowed,
+            gradients.affine_mut(self.output_dense),
+        );
         let mut d_widened = activated;
-        ops.linear_backward_input(size, parameters.get(self.output_dense.weight), &d_narrowed, &mut d_widened);
+        ops.linear_backward_input(
+            size,
+            parameters.get(self.output_dense.weight),
+            &d_narrowed,
+            &mut d_widened,
+        );
         ops.activate_backward(self.activation, before, &mut d_widened);
         let size = self.widening(tokens);
         let gradient = gradients.affine_mut(self.intermediate);
@@ -184,11 +211,17 @@ impl Layer {
             gradients,
         );
         let (size, length) = (self.square(tokens), tokens.n_tokens() * self.hidden);
-        ops.linear_backward_parameters(size, &kept.context, &d_projected, gradients.affine_mut(self.attention_dense));
+        ops.linear_backward_parameters(
+            size,
+            &kept.context,
+            &d_projected,
+            gradients.affine_mut(self.attention_dense),
+        );
         let mut d_context = ops.scratch(length);
         let weight = parameters.get(self.attention_dense.weight);
         ops.linear_backward_input(size, weight, &d_projected, &mut d_context);
-        let [mut d_query, mut d_key, mut d_value] = [ops.scratch(length), ops.scratch(length), ops.scratch(length)];
+        let [mut d_query, mut d_key, mut d_value] =
+            [ops.scratch(length), ops.scratch(length), ops.scratch(length)];
         ops.attention_backward(
             self.attention(&kept.query, &kept.key, &kept.value, tokens, dropout),
             &kept.context,

@@ -51,7 +51,10 @@ mod tests {
 
     #[test]
     fn experts_are_counted_by_their_highest_number() {
-        assert_eq!(n_experts(["experts.0.up.bias", "experts.10.up.bias", "gate.hidden.bias"].into_iter()), 11);
+        assert_eq!(
+            n_experts(["experts.0.up.bias", "experts.10.up.bias", "gate.hidden.bias"].into_iter()),
+            11
+        );
         assert_eq!(n_experts(["gate.hidden.bias"].into_iter()), 0);
     }
 }

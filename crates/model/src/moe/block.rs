@@ -81,7 +81,9 @@ impl Block {
     pub fn gate_learns(&self) -> bool {
         match self.config.train_gate {
             TrainGate::StraightThrough | TrainGate::Soft => self.config.experts > 1,
-            TrainGate::NoisyTop1 => self.config.experts > 1 && self.config.combine != Combine::NormalizeMixture,
+            TrainGate::NoisyTop1 => {
+                self.config.experts > 1 && self.config.combine != Combine::NormalizeMixture
+            }
             TrainGate::Random | TrainGate::Uniform => false,
         }
     }
@@ -102,8 +104,8 @@ impl Block {
     ) -> (O::Buffer, Routed) {
         let (weights, routed) = match gate {
             Gate::Uniform => (self.uniform(ops, x), Vec::new()),
-            Gate::Random => self.chosen(ops, ops.upload(&draws.uniform)),
-            Gate::Top1 => self.chosen(ops, self.gate.forward(ops, parameters, x, &[]).probabilities),
+            Gate::Random => self.chosen(ops, &ops.upload(&draws.uniform)),
+            Gate::Top1 => self.chosen(ops, &self.gate.forward(ops, parameters, x, &[]).probabilities),
             Gate::All => {
                 let probabilities = self.gate.forward(ops, parameters, x, &[]).probabilities;
                 let routed = ops.arg_max(self.config.experts, &probabilities);
@@ -126,7 +128,7 @@ impl Block {
         let has_gate = !matches!(self.config.train_gate, TrainGate::Random | TrainGate::Uniform);
         let gate = has_gate.then(|| self.gate.forward(ops, parameters, x, &draws.noise));
         let (weights, routed) = match (self.config.train_gate, &gate) {
-            (TrainGate::Random, _) => self.chosen(ops, ops.upload(&draws.uniform)),
+            (TrainGate::Random, _) => self.chosen(ops, &ops.upload(&draws.uniform)),
             (TrainGate::Uniform, _) | (_, None) => (self.uniform(ops, x), Vec::new()),
             (TrainGate::NoisyTop1, Some(gate)) => {
                 let routed = ops.arg_max(n, &gate.probabilities);
@@ -142,7 +144,8 @@ impl Block {
                 (Weights::Every(weights), ops.arg_max(n, &gate.probabilities))
             }
         };
-        let balance = gate.as_ref().map_or(0.0, |gate| balance(n, &routed, &ops.download(&gate.probabilities)));
+        let balance =
+            gate.as_ref().map_or(0.0, |gate| balance(n, &routed, &ops.download(&gate.probabilities)));
         let (y, experts, combine) = self.weigh(ops, parameters, x, weights, &routed);
         (y, KeptBlock { gate, experts, combine, routed, balance })
     }
@@ -223,7 +226,8 @@ impl Block {
             Weights::Chosen(weights) => {
                 let mut part = ops.zeros(ops.len(x));
                 let kept = (0..).zip(&self.experts).map(|(number, expert)| {
-                    let rows: Vec<u32> = (0..).zip(routed).filter(|(_, to)| **to == number).map(|(r, _)| r).collect();
+                    let rows: Vec<u32> =
+                        (0..).zip(routed).filter(|(_, to)| **to == number).map(|(r, _)| r).collect();
                     (!rows.is_empty()).then(|| expert.forward_rows(ops, parameters, x, rows, &mut part))
                 });
                 let kept = kept.collect();
@@ -234,9 +238,9 @@ impl Block {
         (y, kept, combine)
     }
 
-    fn chosen<O: Ops>(&self, ops: &O, probabilities: O::Buffer) -> (Weights<O::Buffer>, Routed) {
-        let routed = ops.arg_max(self.config.experts, &probabilities);
-        (self.take(ops, &routed, &probabilities), routed)
+    fn chosen<O: Ops>(&self, ops: &O, probabilities: &O::Buffer) -> (Weights<O::Buffer>, Routed) {
+        let routed = ops.arg_max(self.config.experts, probabilities);
+        (self.take(ops, &routed, probabilities), routed)
     }
 
     fn take<O: Ops>(&self, ops: &O, routed: &[u32], probabilities: &O::Buffer) -> Weights<O::Buffer> {

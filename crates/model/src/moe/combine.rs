@@ -86,7 +86,14 @@ impl Combine {
                 return d_part;
             }
             let mut d_expert = ops.scratch(length);
-            ops.normalize_backward(columns, EPSILON, &kept.parts[part], &kept.norms[part], &d_part, &mut d_expert);
+            ops.normalize_backward(
+                columns,
+                EPSILON,
+                &kept.parts[part],
+                &kept.norms[part],
+                &d_part,
+                &mut d_expert,
+            );
             d_expert
         };
         CombineGradient { weights, parts: (0..n_parts).map(part).collect() }

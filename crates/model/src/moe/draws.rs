@@ -19,7 +19,10 @@ impl Draws {
         let table = |purpose: &str, draw: &dyn Fn(Key) -> f64| {
             let key = step.purpose(purpose);
             let cell = |row: usize, expert: usize| draw(key.with(row as u64).with(expert as u64)) as f32;
-            (0..rows).flat_map(|row| (0..experts).map(move |expert| (row, expert))).map(|(r, e)| cell(r, e)).collect()
+            (0..rows)
+                .flat_map(|row| (0..experts).map(move |expert| (row, expert)))
+                .map(|(r, e)| cell(r, e))
+                .collect()
         };
         let noisy = noise_scale > 0.0 && !matches!(gate, TrainGate::Random | TrainGate::Uniform);
         Self {

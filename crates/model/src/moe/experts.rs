@@ -40,7 +40,14 @@ impl Expert {
         let rows = ops.len(x) / self.hidden;
         let (mut inner, mut output) = (ops.scratch(rows * self.width), ops.scratch(rows * self.hidden));
         ops.linear(self.down(rows), x, parameters.affine(self.down), Activation::Relu, None, &mut inner);
-        ops.linear(self.up(rows), &inner, parameters.affine(self.up), Activation::Identity, None, &mut output);
+        ops.linear(
+            self.up(rows),
+            &inner,
+            parameters.affine(self.up),
+            Activation::Identity,
+            None,
+            &mut output,
+        );
         (output, KeptExpert { rows: None, inner })
     }
 

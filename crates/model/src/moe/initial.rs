@@ -10,7 +10,8 @@ pub(super) fn values(layout: &Layout, first: usize, seed: u64) -> Vec<Vec<f32>> 
     let key = Key::new(seed).purpose("initial block");
     let own = &layout.parameters()[first..];
     let inputs = |name: &str| {
-        let weight = name.strip_suffix(".bias").map_or_else(|| name.to_owned(), |layer| format!("{layer}.weight"));
+        let weight =
+            name.strip_suffix(".bias").map_or_else(|| name.to_owned(), |layer| format!("{layer}.weight"));
         let weight = own.iter().find(|parameter| parameter.name == weight);
         weight.expect("every bias of a block belongs to a weight").shape[1]
     };

@@ -16,7 +16,8 @@ fn architecture(golden: &Golden, activation: &str, pooling: Pooling) -> Architec
 }
 
 fn tokens(golden: &Golden) -> Tokens {
-    let texts: Vec<Vec<u32>> = serde_json::from_value(golden.cases["texts"].clone()).expect("lists of token ids");
+    let texts: Vec<Vec<u32>> =
+        serde_json::from_value(golden.cases["texts"].clone()).expect("lists of token ids");
     Tokens::new(&texts, 0)
 }
 
@@ -79,7 +80,8 @@ fn a_batch_equals_its_texts_alone() {
     let architecture = architecture(&golden, "gelu", Pooling::Mean);
     let (ops, parameters) = (Exact::new(), golden.parameters(&architecture.layout, ""));
     let together = architecture.pooled(&ops, &parameters, &tokens(&golden));
-    let texts: Vec<Vec<u32>> = serde_json::from_value(golden.cases["texts"].clone()).expect("lists of token ids");
+    let texts: Vec<Vec<u32>> =
+        serde_json::from_value(golden.cases["texts"].clone()).expect("lists of token ids");
     let alone = texts.iter().flat_map(|text| {
         let tokens = Tokens::new(std::slice::from_ref(text), 0);
         ops.download(&architecture.pooled(&ops, &parameters, &tokens)).into_iter().map(f64::from)

@@ -39,7 +39,8 @@ fn open(golden: &Golden, case: &Value) -> Case {
         seed: 0,
     };
     let noisy = scale > 0.0;
-    let narrow = |values: Vec<f64>, scale: f64| values.iter().map(|v| (v * scale) as f32).collect::<Vec<f32>>();
+    let narrow =
+        |values: Vec<f64>, scale: f64| values.iter().map(|v| (v * scale) as f32).collect::<Vec<f32>>();
     let draws = Draws {
         noise: if noisy { narrow(golden.get(&format!("{block}.noise")), scale) } else { Vec::new() },
         uniform: narrow(golden.get(&format!("{block}.draws")), 1.0),
@@ -105,7 +106,8 @@ fn use_equals_pytorch_for_every_gate_and_combination() {
         let (y, routed) = block.apply(&ops, &parameters, &x, gate, &draws);
         check(&format!("{id}.y"), &y, &golden.get(&format!("{id}.y")));
         if matches!(gate, Gate::Top1 | Gate::Random) {
-            let chosen: Vec<Vec<u32>> = serde_json::from_value(value["chosen"].clone()).expect("lists of experts");
+            let chosen: Vec<Vec<u32>> =
+                serde_json::from_value(value["chosen"].clone()).expect("lists of experts");
             assert_eq!(routed, chosen.concat(), "{id} counts what was routed");
         }
     }
@@ -155,7 +157,8 @@ fn initial_values_follow_pytorch_s_bounds_and_the_seed() {
     let block = Block::new(config, &mut layout);
     let values = block.initial_values(&layout, 1);
     for (parameter, values) in layout.parameters().iter().zip(&values) {
-        let inputs = if parameter.name.contains("up") || parameter.name.contains("gate.output") { 8.0 } else { 16.0 };
+        let inputs =
+            if parameter.name.contains("up") || parameter.name.contains("gate.output") { 8.0 } else { 16.0 };
         let bound = 1.0 / f32::sqrt(inputs);
         assert!(values.iter().all(|v| v.abs() <= bound), "`{}` leaves ±{bound}", parameter.name);
         assert!(values.iter().any(|v| v.abs() > 0.5 * bound), "`{}` does not fill ±{bound}", parameter.name);

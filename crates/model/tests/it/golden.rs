@@ -19,7 +19,8 @@ pub(crate) struct Golden {
 impl Golden {
     pub(crate) fn open(name: &str) -> Self {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-        let bytes = fs_err::read(path.with_extension("safetensors")).expect("the fixture is in the repository");
+        let bytes =
+            fs_err::read(path.with_extension("safetensors")).expect("the fixture is in the repository");
         let cases = fs_err::read_to_string(path.with_extension("json")).expect("so are its cases");
         Self { bytes, cases: serde_json::from_str(&cases).expect("the cases are JSON") }
     }
@@ -43,7 +44,9 @@ impl Golden {
 
     /// The parameters that `layout` declares, stored under `prefix`.
     pub(crate) fn parameters(&self, layout: &Layout, prefix: &str) -> Tensors<Vec<f64>> {
-        Tensors::from_buffers(layout.parameters().iter().map(|p| self.get(&format!("{prefix}{}", p.name))).collect())
+        Tensors::from_buffers(
+            layout.parameters().iter().map(|p| self.get(&format!("{prefix}{}", p.name))).collect(),
+        )
     }
 
     /// Compares every gradient by name.

@@ -35,7 +35,7 @@ impl ModelArguments {
     pub(super) fn open(&self, max_length: Option<usize>) -> Result<Retriever<Cpu>> {
         let mut download = DownloadBar::default();
         let source = model_source::resolve(&self.model, self.revision.as_deref(), &mut |transfer| {
-            download.show(transfer)
+            download.show(transfer);
         })?;
         download.bar.finish_and_clear();
         if let Some(text) = &source.note {

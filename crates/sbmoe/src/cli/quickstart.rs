@@ -71,7 +71,12 @@ impl Quickstart {
 fn program() -> String {
     let called = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
     let here = std::env::current_dir().unwrap_or_default();
-    let inside = called.strip_prefix(&here).map(Path::to_owned).unwrap_or(called);
+    let inside = match called.strip_prefix(&here) {
+        // A name without a folder would be looked for in `PATH`.
+        Ok(inside) if inside.components().count() == 1 => Path::new(".").join(inside),
+        Ok(inside) => inside.to_owned(),
+        Err(_) => called,
+    };
     match inside.to_str() {
         Some(name) if !name.is_empty() => name.to_owned(),
         _ => "sbmoe".to_owned(),

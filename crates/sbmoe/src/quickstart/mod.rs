@@ -19,15 +19,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use sbmoe_ir::Collection;
+use sbmoe_model::folder::ModelFolder;
 
 pub use answers::{Answer, AnswerHit, QUESTIONS};
 pub use encoder::Encoder;
-pub use report::{MEASURES, QuickstartReport, SystemReport};
+pub use report::{Comparison, MEASURES, QuickstartReport, SystemReport};
 pub use work_folder::WorkFolder;
 
 use crate::device;
+use crate::encoding::Normalize;
 use crate::training::{self, MEASURE, Observer, Progress, RunConfig, RunFolder, TrainReport, TrainRequest};
 use system::{System, TestSet};
 
@@ -62,8 +64,19 @@ fn work(request: &QuickstartRequest, observe: &mut Observer<'_>) -> Result<Quick
     let folder = WorkFolder::new(&request.work);
     let config = RunConfig { data: Some(folder.collection()), freeze_encoder: true, ..RunConfig::default() };
     let earlier = folder.earlier(request.overwrite)?;
-    let encoder =
-        encoder::find(request.model.as_deref(), earlier.as_ref().map(|state| &state.encoder), &folder, observe)?;
+    let encoder = encoder::find(
+        request.model.as_deref(),
+        earlier.as_ref().map(|state| &state.encoder),
+        &folder,
+        observe,
+    )?;
+    let model = ModelFolder::open(&encoder.dir)
+        .with_context(|| format!("the encoder `{}` cannot be opened", encoder.dir.display()))?;
+    ensure!(
+        model.block_config()?.is_none(),
+        "`{}` has a mixture-of-experts block already, and a quickstart shows what a block adds: name an encoder without one",
+        encoder.name
+    );
     folder.begin(earlier.as_ref(), &encoder, &config)?;
     shipped::write(&folder.collection(), request.overwrite)?;
     let collection = Collection::open(&folder.collection())?;
@@ -73,45 +86,56 @@ fn work(request: &QuickstartRequest, observe: &mut Observer<'_>) -> Result<Quick
 
     let test = TestSet::read(&collection)?;
     let cpu = Arc::new(device::open(request.threads)?);
-    let alone = System {
-        name: "encoder alone",
-        tag: "encoder",
-        model: &encoder.dir,
-        model_name: &encoder.name,
-        index: folder.index("encoder"),
-        run: folder.trec_run("encoder"),
-    };
-    let (alone, _) = alone.judge(&test, &cpu, observe)?;
-    let trained_name = trained.display().to_string();
-    let sbmoe = System {
+    let mut judged = Vec::new();
+    for normalize in [Normalize::Auto, Normalize::Off] {
+        let (name, key) = match normalize {
+            Normalize::Off => ("encoder alone, by dot product", "encoder-dot"),
+            Normalize::Auto | Normalize::On => ("encoder alone", "encoder"),
+        };
+        let model_name = encoder.name.clone();
+        let system = System { name, key, model: &encoder.dir, model_name, normalize, folder: &folder };
+        judged.push(system.judge(&test, &cpu, observe)?);
+        // What is not normalised is compared by dot product already.
+        if !judged[0].report.normalized {
+            break;
+        }
+    }
+    let model_name = trained.display().to_string();
+    let normalize = Normalize::Auto;
+    let system = System {
         name: "with the block",
-        tag: "sbmoe",
+        key: "sbmoe",
         model: &trained,
-        model_name: &trained_name,
-        index: folder.index("sbmoe"),
-        run: folder.trec_run("sbmoe"),
+        model_name,
+        normalize,
+        folder: &folder,
     };
-    let (sbmoe, retriever) = sbmoe.judge(&test, &cpu, observe)?;
-    let answers = answers::answer(&retriever)?;
+    let sbmoe = system.judge(&test, &cpu, observe)?;
     Ok(QuickstartReport {
         work: request.work.clone(),
         encoder,
         collection: folder.collection(),
-        documents: retriever.index.documents().len(),
+        documents: sbmoe.index.documents().len(),
         queries: test.queries(),
-        systems: vec![alone, sbmoe],
-        answers,
+        comparisons: judged.iter().map(|other| sbmoe.compare(other)).collect(),
+        answers: answers::answer(&sbmoe.maker, &sbmoe.index)?,
+        systems: judged.into_iter().chain([sbmoe]).map(|judged| judged.report).collect(),
         seconds: start.elapsed().as_secs_f64(),
     })
 }
 
 /// The trained model's folder: the one that is there, else from a run that begins or goes on.
-fn train(folder: &WorkFolder, config: RunConfig, threads: usize, observe: &mut Observer<'_>) -> Result<PathBuf> {
+fn train(
+    folder: &WorkFolder,
+    config: RunConfig,
+    threads: usize,
+    observe: &mut Observer<'_>,
+) -> Result<PathBuf> {
     let out = folder.training();
     let model = RunFolder::new(&out).model();
     if model.is_dir() {
-        let note = format!("training: finished already; `{}` is reused", model.display());
-        tell(observe, Progress::Note(note))?;
+        let text = format!("training: finished already; `{}` is reused", model.display());
+        note(observe, text)?;
         return Ok(model);
     }
     let request = TrainRequest { config, resume: out.is_dir(), out, overwrite: false, threads };
@@ -120,7 +144,7 @@ fn train(folder: &WorkFolder, config: RunConfig, threads: usize, observe: &mut O
     if !report.finished {
         return Err(Stopped.into());
     }
-    tell(observe, Progress::Note(trained(&report)))?;
+    note(observe, trained(&report))?;
     report.model.context("training has finished, so there is a model")
 }
 
@@ -147,4 +171,9 @@ impl std::error::Error for Stopped {}
 /// Tells the observer; its wish to stop becomes the error [`Stopped`].
 fn tell(observe: &mut Observer<'_>, progress: Progress) -> Result<()> {
     if observe(progress).is_break() { Err(Stopped.into()) } else { Ok(()) }
+}
+
+/// Tells the observer a fact.
+fn note(observe: &mut Observer<'_>, text: impl Into<String>) -> Result<()> {
+    tell(observe, Progress::Note(text.into()))
 }

@@ -24,12 +24,31 @@ pub struct QuickstartReport {
     pub documents: usize,
     /// Test queries that the scores are means over.
     pub queries: usize,
-    /// The encoder alone, then the trained model.
+    /// The encoder alone as its folder says, the same by dot product where it normalises, and last the trained model.
     pub systems: Vec<SystemReport>,
+    /// The trained model against each of the others.
+    pub comparisons: Vec<Comparison>,
     /// The answers of the trained model.
     pub answers: Vec<Answer>,
     /// Seconds of this session.
     pub seconds: f64,
+}
+
+/// The trained model against another system, query by query.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// The other system's name.
+    pub against: &'static str,
+    /// What was measured: the first of [`MEASURES`].
+    pub measure: &'static str,
+    /// What the mean gained; negative for a loss.
+    pub difference: f64,
+    /// Queries that score higher than with the other system.
+    pub better: usize,
+    /// Queries that score lower.
+    pub worse: usize,
+    /// Queries that score the same.
+    pub equal: usize,
 }
 
 /// A retriever and its scores.

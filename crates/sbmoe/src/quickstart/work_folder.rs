@@ -5,10 +5,9 @@
 //! WORK/encoder/          the encoder, where it came from the Python package
 //! WORK/collection/       the shipped collection
 //! WORK/run/              the training run, its model in `run/model/`
-//! WORK/index-encoder/    the collection, encoded by the encoder alone
-//! WORK/index-sbmoe/      the collection, encoded by the trained model
-//! WORK/run-encoder.trec  the test queries' rankings, from either index
-//! WORK/run-sbmoe.trec
+//! WORK/index-KEY/        the collection as one system encodes it: `encoder` is the encoder alone, `encoder-dot` the same
+//!                        without its normalisation, where it has one, `sbmoe` the trained model
+//! WORK/run-KEY.trec      that system's rankings of the test queries
 //! ```
 
 use std::io::ErrorKind;
@@ -29,8 +28,8 @@ const STATE_FILE: &str = "quickstart.json";
 const FORMAT: u32 = 1;
 
 /// What is made from encoder, collection and settings.
-const FOLDERS: [&str; 3] = ["run", "index-encoder", "index-sbmoe"];
-const FILES: [&str; 2] = ["run-encoder.trec", "run-sbmoe.trec"];
+const FOLDERS: [&str; 4] = ["run", "index-encoder", "index-encoder-dot", "index-sbmoe"];
+const FILES: [&str; 3] = ["run-encoder.trec", "run-encoder-dot.trec", "run-sbmoe.trec"];
 
 /// The folder of a quickstart, which need not exist yet.
 #[derive(Debug, Clone)]
@@ -70,12 +69,12 @@ impl WorkFolder {
         self.path.join("run")
     }
 
-    /// The index of the system `encoder` or `sbmoe`.
+    /// The index of a system: `encoder`, `encoder-dot` or `sbmoe`.
     pub fn index(&self, system: &str) -> PathBuf {
         self.path.join(format!("index-{system}"))
     }
 
-    /// The rankings of the system `encoder` or `sbmoe`.
+    /// The rankings of a system.
     pub fn trec_run(&self, system: &str) -> PathBuf {
         self.path.join(format!("run-{system}.trec"))
     }
@@ -86,9 +85,13 @@ impl WorkFolder {
         let text = match fs_err::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let taken = FOLDERS.iter().chain(&FILES).map(|name| self.path.join(name)).find(|path| path.exists());
+                let taken =
+                    FOLDERS.iter().chain(&FILES).map(|name| self.path.join(name)).find(|path| path.exists());
                 if let Some(taken) = taken {
-                    bail!("`{}` is there, but no quickstart has made it: choose another `--work`", taken.display());
+                    bail!(
+                        "`{}` is there, but no quickstart has made it: choose another `--work`",
+                        taken.display()
+                    );
                 }
                 return Ok(None);
             }
@@ -101,7 +104,10 @@ impl WorkFolder {
         let state: Option<State> = serde_json::from_slice(&text).ok();
         let state = state.filter(|state| state.format == FORMAT);
         state.map(Some).with_context(|| {
-            format!("`{}` is of another version: give `--overwrite` to start again, or another `--work`", path.display())
+            format!(
+                "`{}` is of another version: give `--overwrite` to start again, or another `--work`",
+                path.display()
+            )
         })
     }
 

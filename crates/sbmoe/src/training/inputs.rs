@@ -3,8 +3,9 @@
 use anyhow::Result;
 use sbmoe_train::Inputs;
 
+use super::encoder_pass::encode;
 use super::examples::HeldOut;
-use super::pooled_cache::{encode, pooled};
+use super::pooled_cache::pooled;
 use super::prepared::Prepared;
 use super::progress::Observer;
 use super::tokens::{Side, tokenize};
@@ -47,7 +48,12 @@ pub(super) fn held_out_vectors(
             let mut vectors = |texts: &[Vec<u32>], ordinals: &[u32]| {
                 let own: Vec<Vec<u32>> =
                     ordinals.iter().map(|&ordinal| texts[ordinal as usize].clone()).collect();
-                encode(&run.retriever, &own, name, observe, &mut |_| Ok(()))
+                let mut vectors = Vec::with_capacity(own.len() * hidden);
+                let mut sink = |part: Vec<f32>| {
+                    vectors.extend(part);
+                    Ok(())
+                };
+                encode(&run.retriever, &own, (name, 0), observe, &mut sink).map(|()| vectors)
             };
             Ok((vectors(queries, &held_out.queries)?, vectors(documents, &held_out.documents)?))
         }

@@ -16,6 +16,7 @@ mod provenance;
 mod run_folder;
 mod texts;
 
+mod encoder_pass;
 mod inputs;
 mod pooled_cache;
 mod ranking;

@@ -2,16 +2,23 @@
 //!
 //! `<parent of RUN>/.pooled/<key>/` holds `queries.npy`, `documents.npy` and, written last, `pooled.json` with their
 //! sizes and checksums. The key is a hash of everything that the vectors depend on, so a folder is never stale; one
-//! whose files were damaged is computed again.
+//! whose files were damaged is computed again. A run that was killed while it computed them leaves `*.npy.partial` and
+//! `*.npy.rows`, the number of vectors that are whole, from which the next run goes on.
 
+use std::fs::TryLockError;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
-use sbmoe_index::{FileRecord, VectorWriter, Vectors};
+use anyhow::{Context as _, Result, ensure};
+use fs_err::{File, OpenOptions};
+use sbmoe_index::{FileRecord, VectorWriter, Vectors, partial_path};
 use sbmoe_kernels::Cpu;
 use sbmoe_model::retriever::Retriever;
 use serde::{Deserialize, Serialize};
 
+use super::encoder_pass::encode;
 use super::progress::{Observer, Progress, tell};
 use super::run_folder::write_atomically;
 use super::sha256::Sha256Hex;
@@ -21,12 +28,16 @@ use super::tokens::{Side, tokenize};
 /// The version of the folder's layout and of what its key covers.
 const FORMAT: u32 = 1;
 
-/// Tokens of a batch through the encoder: large enough for full speed, small enough for the caches.
-const BATCH_TOKENS: usize = 8192;
+/// A killed run computes at most this much again.
+const BETWEEN_FLUSHES: Duration = Duration::from_secs(5);
+
+/// How often a run looks whether another one has let go of the folder.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
 const QUERIES: &str = "queries.npy";
 const DOCUMENTS: &str = "documents.npy";
 const MANIFEST: &str = "pooled.json";
+const LOCK: &str = "lock";
 
 /// Pooled vectors, `[texts, hidden]` each.
 #[derive(Debug)]
@@ -53,8 +64,11 @@ pub(super) fn pooled(
     observe: &mut Observer<'_>,
 ) -> Result<Pooled> {
     let own = folder.join(key(retriever, fingerprint, queries, documents));
+    fs_err::create_dir_all(&own)?;
+    let _lock = lock(&own, observe)?;
+    let hidden = retriever.architecture.hidden();
     if own.join(MANIFEST).is_file() {
-        match read(&own, retriever.architecture.hidden(), queries.len(), documents.len()) {
+        match read(&own, hidden, queries.len(), documents.len()) {
             Ok(pooled) => {
                 tell(observe, Progress::Note(format!("pooled vectors: reused from `{}`", own.display())))?;
                 return Ok(pooled);
@@ -62,46 +76,73 @@ pub(super) fn pooled(
             Err(error) => {
                 let text = format!("the pooled vectors in `{}` are computed again: {error:#}", own.display());
                 tell(observe, Progress::Warning(text))?;
+                clear(&own)?;
             }
         }
     }
-    let partial = PartialFolder::create(&own)?;
-    let (pooled_queries, queries_record) =
-        compute(retriever, Side::Query, queries, &partial.0.join(QUERIES), observe)?;
-    let (pooled_documents, documents_record) =
-        compute(retriever, Side::Document, documents, &partial.0.join(DOCUMENTS), observe)?;
     let manifest = Manifest {
         format: FORMAT,
-        hidden: retriever.architecture.hidden(),
-        queries: queries_record,
-        documents: documents_record,
+        hidden,
+        queries: compute(retriever, Side::Query, queries, &own.join(QUERIES), observe)?,
+        documents: compute(retriever, Side::Document, documents, &own.join(DOCUMENTS), observe)?,
     };
-    write_atomically(&partial.0.join(MANIFEST), &serde_json::to_vec_pretty(&manifest)?)?;
-    if own.exists() {
-        fs_err::remove_dir_all(&own)?;
+    write_atomically(&own.join(MANIFEST), &serde_json::to_vec_pretty(&manifest)?)?;
+    for name in [QUERIES, DOCUMENTS] {
+        remove_if_there(&rows_path(&own.join(name)))?;
     }
-    fs_err::rename(&partial.0, &own)?;
     tell(observe, Progress::Note(format!("pooled vectors: stored in `{}`", own.display())))?;
-    Ok(Pooled { queries: pooled_queries, documents: pooled_documents })
+    read(&own, hidden, queries.len(), documents.len())
 }
 
-/// A folder under a temporary name, removed when it was not renamed.
-struct PartialFolder(PathBuf);
-
-impl PartialFolder {
-    fn create(target: &Path) -> Result<Self> {
-        let mut name = target.as_os_str().to_owned();
-        name.push(format!(".{}.partial", std::process::id()));
-        fs_err::create_dir_all(&name)?;
-        Ok(Self(name.into()))
+/// Keeps other runs from computing the same vectors until the lock is dropped.
+fn lock(folder: &Path, observe: &mut Observer<'_>) -> Result<File> {
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join(LOCK))?;
+    let mut waits = false;
+    loop {
+        match file.file().try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => {
+                let progress = if waits {
+                    Progress::Advanced(0)
+                } else {
+                    Progress::Note(
+                        "pooled vectors: waiting for another run, which computes the same".to_owned(),
+                    )
+                };
+                tell(observe, progress)?;
+                waits = true;
+                sleep(BETWEEN_LOOKS);
+            }
+            // Some network file systems know no locks; there, two runs must not compute the same vectors at once.
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => return Ok(file),
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("`{}` cannot be locked", folder.display()));
+            }
+        }
     }
 }
 
-impl Drop for PartialFolder {
-    fn drop(&mut self) {
-        // After the rename there is nothing left to remove.
-        let _ = fs_err::remove_dir_all(&self.0);
+/// Removes vectors that are not to be trusted.
+fn clear(folder: &Path) -> Result<()> {
+    remove_if_there(&folder.join(MANIFEST))?;
+    for path in [folder.join(QUERIES), folder.join(DOCUMENTS)] {
+        [rows_path(&path), partial_path(&path), path].iter().try_for_each(|path| remove_if_there(path))?;
     }
+    Ok(())
+}
+
+fn remove_if_there(path: &Path) -> Result<()> {
+    if path.exists() {
+        fs_err::remove_file(path)?;
+    }
+    Ok(())
+}
+
+/// Where the number of whole vectors stands while they are computed.
+fn rows_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".rows");
+    PathBuf::from(name)
 }
 
 fn key(retriever: &Retriever<Cpu>, fingerprint: &str, queries: &Texts, documents: &Texts) -> String {
@@ -112,10 +153,8 @@ fn key(retriever: &Retriever<Cpu>, fingerprint: &str, queries: &Texts, documents
     hash.part(retriever.folder.lower_case.to_string());
     // Levels differ in the last bits.
     hash.part(retriever.ops.level().to_string());
-    for (name, prompt) in &retriever.folder.prompts.by_name {
-        hash.part(name);
-        hash.part(prompt);
-    }
+    hash.part(retriever.folder.prompts.query());
+    hash.part(retriever.folder.prompts.document());
     for texts in [queries, documents] {
         hash.part(texts.len().to_string());
         texts.contents.iter().for_each(|text| hash.part(text));
@@ -139,47 +178,49 @@ fn read(folder: &Path, hidden: usize, queries: usize, documents: usize) -> Resul
     })
 }
 
+/// Computes the vectors of one side into the file at `path`, those excepted that an earlier run left there.
 fn compute(
     retriever: &Retriever<Cpu>,
     side: Side,
     texts: &Texts,
     path: &Path,
     observe: &mut Observer<'_>,
-) -> Result<(Vec<f32>, FileRecord)> {
+) -> Result<FileRecord> {
     let tokens = tokenize(retriever, side, &texts.contents, observe)?;
     let name = match side {
         Side::Query => "encoding queries",
         Side::Document => "encoding documents",
     };
-    let mut writer = VectorWriter::create(path, retriever.architecture.hidden())?;
-    let vectors = encode(retriever, &tokens, name, observe, &mut |part| Ok(writer.push(part)?))?;
-    Ok((vectors, writer.finish()?))
+    let mut writer = open_writer(path, retriever.architecture.hidden(), tokens.len() as u64)?;
+    let done = writer.rows() as usize;
+    let mut flushed = Instant::now();
+    let encoded = encode(retriever, &tokens, (name, done), observe, &mut |vectors| {
+        writer.push(&vectors)?;
+        if flushed.elapsed() >= BETWEEN_FLUSHES {
+            keep(&mut writer, path)?;
+            flushed = Instant::now();
+        }
+        Ok(())
+    });
+    // Batches are whole, so that a run that goes on makes the same ones.
+    keep(&mut writer, path)?;
+    encoded?;
+    Ok(writer.finish()?)
 }
 
-/// Pooled vectors of token ids, handed to `sink` batch by batch as well.
-pub(super) fn encode(
-    retriever: &Retriever<Cpu>,
-    tokens: &[Vec<u32>],
-    name: &str,
-    observe: &mut Observer<'_>,
-    sink: &mut dyn FnMut(&[f32]) -> Result<()>,
-) -> Result<Vec<f32>> {
-    tell(observe, Progress::Stage { name: name.to_owned(), total: tokens.len() as u64, done: 0 })?;
-    let mut vectors = Vec::with_capacity(tokens.len() * retriever.architecture.hidden());
-    let mut rest = tokens;
-    while !rest.is_empty() {
-        let mut held = 0;
-        let fits = rest.iter().take_while(|text| {
-            held += text.len();
-            held <= BATCH_TOKENS
-        });
-        let (batch, after) = rest.split_at(fits.count().max(1));
-        let pooled = retriever.pooled(batch);
-        sink(&pooled)?;
-        vectors.extend(pooled);
-        rest = after;
-        tell(observe, Progress::Advanced(batch.len() as u64))?;
-    }
-    tell(observe, Progress::StageDone)?;
-    Ok(vectors)
+/// A writer behind the vectors that are whole already.
+fn open_writer(path: &Path, hidden: usize, texts: u64) -> Result<VectorWriter> {
+    let rows = fs_err::read_to_string(rows_path(path)).ok().and_then(|rows| rows.trim().parse::<u64>().ok());
+    let resumed =
+        rows.filter(|rows| *rows <= texts).and_then(|rows| VectorWriter::resume(path, hidden, rows).ok());
+    Ok(match resumed {
+        Some(writer) => writer,
+        None => VectorWriter::create(path, hidden)?,
+    })
+}
+
+/// Brings the vectors so far to the disk, then their number.
+fn keep(writer: &mut VectorWriter, path: &Path) -> Result<()> {
+    writer.flush()?;
+    Ok(write_atomically(&rows_path(path), writer.rows().to_string().as_bytes())?)
 }

@@ -33,6 +33,7 @@ fn rows() -> Vec<DocumentRow> {
 
 const VECTORS: [f32; 8] = [1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 2.0, 0.0];
 const POOLED: [f32; 12] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0];
+const KEYS: [u64; 4] = [u64::MAX, 1, 2, 3];
 const EXPERTS: [u16; 4] = [5, 0, 2, 1];
 
 fn push(builder: &mut IndexBuilder, from: usize, to: usize) {
@@ -41,6 +42,7 @@ fn push(builder: &mut IndexBuilder, from: usize, to: usize) {
             documents: &rows()[from..to],
             vectors: &VECTORS[2 * from..2 * to],
             pooled: &POOLED[3 * from..3 * to],
+            keys: &KEYS[from..to],
             experts: &EXPERTS[from..to],
         })
         .unwrap();
@@ -85,9 +87,14 @@ fn an_index_gives_back_documents_experts_and_vectors() {
     );
     assert_eq!(index.folder().vectors().as_slice(), VECTORS);
     assert_eq!(index.folder().pooled().map(sbmoe_index::Vectors::as_slice), Some(&POOLED[..]));
+    assert_eq!(index.keys(), Some(&KEYS[..]));
     index.verify(&mut |_| ()).unwrap();
     assert!(refusal(documents.row(4)).contains("no readable row 4"));
-    assert_eq!(files(folder.path()).len(), 6, "manifest, vectors, pooled, experts, documents and their ends");
+    assert_eq!(
+        files(folder.path()).len(),
+        7,
+        "manifest, vectors, pooled, keys, experts, documents and their ends"
+    );
 }
 
 #[test]
@@ -186,8 +193,13 @@ fn a_vector_that_is_not_finite_names_its_document() {
     let mut builder = IndexBuilder::open(folder.path(), plan()).unwrap();
     push(&mut builder, 0, 2);
     let vectors = [1.0, 2.0, 3.0, f32::NAN];
-    let batch =
-        Batch { documents: &rows()[2..4], vectors: &vectors, pooled: &POOLED[6..], experts: &EXPERTS[2..] };
+    let batch = Batch {
+        documents: &rows()[2..4],
+        vectors: &vectors,
+        pooled: &POOLED[6..],
+        keys: &KEYS[2..],
+        experts: &EXPERTS[2..],
+    };
     let message = refusal(builder.push(batch));
     assert!(
         message.starts_with("document `d4`: the vector of document 3 has NaN at position 1"),
@@ -199,8 +211,13 @@ fn a_vector_that_is_not_finite_names_its_document() {
 fn batches_must_be_whole() {
     let folder = tempfile::tempdir().unwrap();
     let mut builder = IndexBuilder::open(folder.path(), plan()).unwrap();
-    let batch =
-        Batch { documents: &rows()[..2], vectors: &VECTORS[..4], pooled: &[], experts: &EXPERTS[..2] };
+    let batch = Batch {
+        documents: &rows()[..2],
+        vectors: &VECTORS[..4],
+        pooled: &[],
+        keys: &KEYS[..2],
+        experts: &EXPERTS[..2],
+    };
     assert!(refusal(builder.push(batch)).contains("0 of pooled vectors"));
     assert_eq!(builder.documents(), 0);
 }
@@ -227,4 +244,15 @@ fn damage_is_found() {
     fs_err::write(&path, &bytes[..bytes.len() - 1]).unwrap();
     let message = refusal(Index::open(folder.path()));
     assert!(message.contains("has 159 bytes where 160 are expected"), "{message}");
+}
+
+#[test]
+fn an_index_of_format_version_1_still_opens() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples/index-version-1");
+    let index = Index::open(&sample).unwrap();
+    index.verify(&mut |_| ()).unwrap();
+    assert_eq!(index.documents().row(0).unwrap(), DocumentRow::new("d1", "A title", "Some text."));
+    assert_eq!(index.documents().id(1).unwrap(), "line\nbreak");
+    assert_eq!(index.folder().vectors().as_slice(), [1.0, 2.0, -3.5, 4.0]);
+    assert_eq!((index.expert(0), index.keys()), (Some(3), Some(&[7, u64::MAX][..])));
 }

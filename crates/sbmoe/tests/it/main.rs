@@ -10,4 +10,8 @@ mod tiny_model;
 mod data;
 mod evaluate;
 mod quickstart;
+mod retrieval;
 mod train;
+
+mod hub;
+mod index_folder;

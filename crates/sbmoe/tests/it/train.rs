@@ -148,6 +148,26 @@ fn a_frozen_run_reuses_pooled_vectors_and_repairs_damaged_ones() {
 }
 
 #[test]
+fn pooled_vectors_that_a_killed_run_left_are_taken_up() {
+    let place = Place::new();
+    succeeds(&mut place.train("first", &["--freeze-encoder"]));
+    let cache = fs_err::read_dir(place.run(".pooled")).unwrap().next().unwrap().unwrap().path();
+    // All documents were whole and the manifest was not written yet; a changed number shows that they are not computed.
+    let mut documents = bytes(&cache.join("documents.npy"));
+    *documents.last_mut().unwrap() ^= 1;
+    fs_err::remove_file(cache.join("pooled.json")).unwrap();
+    fs_err::remove_file(cache.join("documents.npy")).unwrap();
+    fs_err::write(cache.join("documents.npy.partial"), &documents).unwrap();
+    fs_err::write(cache.join("documents.npy.rows"), "20").unwrap();
+    let queries = bytes(&cache.join("queries.npy"));
+    fs_err::write(cache.join("queries.npy"), "no rows are known of this one").unwrap();
+    succeeds(&mut place.train("second", &["--freeze-encoder"]));
+    assert!(bytes(&cache.join("documents.npy")) == documents);
+    assert!(bytes(&cache.join("queries.npy")) == queries);
+    assert!(!cache.join("documents.npy.rows").exists());
+}
+
+#[test]
 fn a_killed_run_ends_with_the_bytes_of_an_uninterrupted_one() {
     for frozen in [&[][..], &["--freeze-encoder"]] {
         let place = Place::new();

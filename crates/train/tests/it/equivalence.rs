@@ -20,7 +20,8 @@ fn batch_gradients<O: Ops>(ops: &O, config: &TrainConfig) -> Vec<Vec<f32>> {
 /// The largest difference relative to the largest gradient.
 fn difference(a: &[Vec<f32>], b: &[Vec<f32>]) -> f64 {
     let largest = a.concat().iter().fold(0.0f64, |most, value| most.max(f64::from(value.abs())));
-    a.concat().iter().zip(b.concat()).fold(0.0f64, |most, (a, b)| most.max(f64::from((a - b).abs()))) / largest
+    a.concat().iter().zip(b.concat()).fold(0.0f64, |most, (a, b)| most.max(f64::from((a - b).abs())))
+        / largest
 }
 
 #[test]
@@ -33,7 +34,8 @@ fn a_batch_in_parts_has_the_gradients_of_the_whole_with_dropout() {
         assert!(far < 1e-6, "parts of {chunk_tokens} tokens differ by {far:e} in f64");
         let cpu = Cpu::new(2);
         let far = difference(&batch_gradients(&cpu, &whole), &batch_gradients(&cpu, &parts));
-        assert!(far < 1e-6, "parts of {chunk_tokens} tokens differ by {far:e} in f32");
+        // The same sums in another order: what is left is f32's rounding.
+        assert!(far < 1e-5, "parts of {chunk_tokens} tokens differ by {far:e} in f32");
     }
 }
 
@@ -46,7 +48,8 @@ fn dropout_changes_the_gradients() {
 
 #[test]
 fn the_processor_s_gradients_are_those_of_the_reference() {
-    let config = TrainConfig { batch_size: 8, negatives: 1, dropout: true, mask_positives: true, ..small::config() };
+    let config =
+        TrainConfig { batch_size: 8, negatives: 1, dropout: true, mask_positives: true, ..small::config() };
     let expected = batch_gradients(&Reference::<f64>::new(), &config);
     let actual = batch_gradients(&Cpu::new(1), &config);
     assert!(difference(&expected, &actual) < 1e-5);

@@ -24,7 +24,8 @@ fn the_loss_and_its_gradients_equal_pytorch() {
             temperature: case["temperature"].as_f64().expect("a temperature"),
             excluded: &excluded,
         };
-        let (mut d_queries, mut d_documents) = (ops.zeros(n_queries * hidden), ops.zeros(n_documents * hidden));
+        let (mut d_queries, mut d_documents) =
+            (ops.zeros(n_queries * hidden), ops.zeros(n_documents * hidden));
         let agreement = ops.contrastive(inputs, &mut d_queries, &mut d_documents);
         check(&format!("{id}.loss"), &[agreement.loss], &golden.get(&format!("{id}.loss")));
         let accuracy = agreement.correct as f64 / n_queries as f64;

@@ -27,7 +27,8 @@ fn run(name: &str, train_gate: TrainGate, temperature: f64) {
     let mut parameters = golden.parameters(&architecture.layout, "initial.");
     let groups = Groups::new(&architecture, &config);
     let mut optimizer = Optimizer::new(&ops, &architecture, &groups);
-    let (losses, accuracies) = (golden.get(&format!("{name}.losses")), golden.get(&format!("{name}.accuracies")));
+    let (losses, accuracies) =
+        (golden.get(&format!("{name}.losses")), golden.get(&format!("{name}.accuracies")));
     let batches = golden.cases["batches"].as_array().expect("a list of batches");
     assert_eq!(batches.len(), 10);
     for (step, batch) in batches.iter().enumerate() {

@@ -3,15 +3,19 @@
 use std::path::Path;
 
 use crate::cli::table::{Align, Table};
-use crate::quickstart::{Answer, MEASURES, QuickstartReport};
+use crate::quickstart::{Answer, Comparison, MEASURES, QuickstartReport};
 
 /// The report as lines; commands begin with `program`.
 pub(super) fn summary(report: &QuickstartReport, program: &str) -> Vec<String> {
     let QuickstartReport { queries, documents, .. } = report;
     let mut lines = vec![String::new(), format!("{queries} test queries over {documents} passages:")];
-    lines.extend(comparison(report).lines().map(|line| format!("  {line}")));
+    lines.extend(scores(report).lines().map(|line| format!("  {line}")));
+    lines.extend(report.comparisons.iter().map(compared));
     if report.systems.iter().any(|system| system.normalized) {
-        lines.push("  (The encoder's folder asks for vectors of length 1; the block's are compared as they are.)".into());
+        lines.push(
+            "  (The encoder's folder asks for vectors of length 1. The block was trained by dot product.)"
+                .to_owned(),
+        );
     }
     for answer in &report.answers {
         lines.push(String::new());
@@ -22,19 +26,23 @@ pub(super) fn summary(report: &QuickstartReport, program: &str) -> Vec<String> {
     lines
 }
 
-/// One row a system, and what the last gained over the first.
-fn comparison(report: &QuickstartReport) -> Table {
+/// One row a system.
+fn scores(report: &QuickstartReport) -> Table {
     let columns = MEASURES.map(|measure| (measure, Align::Right));
     let mut table = Table::new([("retriever", Align::Left)].into_iter().chain(columns));
     for system in &report.systems {
         let scores = MEASURES.map(|measure| format!("{:.4}", system.scores[measure]));
         table.push([system.name.to_owned()].into_iter().chain(scores));
     }
-    if let [first, .., last] = &report.systems[..] {
-        let gains = MEASURES.map(|measure| format!("{:+.4}", last.scores[measure] - first.scores[measure]));
-        table.push(["difference".to_owned()].into_iter().chain(gains));
-    }
     table
+}
+
+/// What the block gained, and on how many queries: a mean alone hides how few decide it.
+fn compared(comparison: &Comparison) -> String {
+    let Comparison { against, measure, difference, better, worse, equal } = comparison;
+    format!(
+        "  the block, against {against}: {measure} {difference:+.4} (queries: {better} better, {worse} worse, {equal} equal)"
+    )
 }
 
 /// A question with its hits: rank, score, expert, title, and the beginning of the text.
@@ -51,8 +59,10 @@ fn answered(answer: &Answer) -> Vec<String> {
 /// What to type next.
 fn next(report: &QuickstartReport, program: &str) -> Vec<String> {
     let path = |path: &Path| quoted(&path.display().to_string());
-    let mut lines = vec![format!("done in {:.0} s; everything is in `{}`", report.seconds, report.work.display())];
-    let mut command = |what: &str, command: String| lines.extend([format!("{what}:"), format!("  {command}")]);
+    let mut lines =
+        vec![format!("done in {:.0} s; everything is in `{}`", report.seconds, report.work.display())];
+    let mut command =
+        |what: &str, command: String| lines.extend([format!("{what}:"), format!("  {command}")]);
     let runs: Vec<String> = report.systems.iter().map(|system| path(&system.run)).collect();
     let measures = MEASURES.join(" ");
     let collection = path(&report.collection);
@@ -64,7 +74,9 @@ fn next(report: &QuickstartReport, program: &str) -> Vec<String> {
         let (index, model) = (path(&trained.index), quoted(&trained.model));
         command(
             "a question of your own",
-            format!("{program} search --index {index} --model {model} --queries 'how do bees find a new home'"),
+            format!(
+                "{program} search --index {index} --model {model} --queries 'how do bees find a new home'"
+            ),
         );
     }
     command(
@@ -79,5 +91,9 @@ fn next(report: &QuickstartReport, program: &str) -> Vec<String> {
 /// A word as a shell reads it.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+,:@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }

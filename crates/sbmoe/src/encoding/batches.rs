@@ -2,7 +2,7 @@
 
 /// Tokens that one ragged batch of the encoder holds: large enough that products run at full speed, small enough that a
 /// layer's activations stay in the caches' reach.
-pub const BATCH_TOKENS: usize = 8192;
+pub(super) const BATCH_TOKENS: usize = 8192;
 
 /// Splits texts, in order, into runs of at most [`BATCH_TOKENS`] tokens; a longer text is a batch of its own.
 pub fn token_batches(texts: &[Vec<u32>]) -> impl Iterator<Item = &[Vec<u32>]> {

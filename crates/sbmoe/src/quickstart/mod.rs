@@ -1,8 +1,8 @@
 //! `sbmoe quickstart` without its terminal: from nothing to a trained retriever, its scores and its answers.
 //!
-//! [`run`] finds an encoder ([`encoder`]), writes the collection that the project ships ([`shipped`]), trains a block on the
-//! frozen encoder, and compares the result with the encoder alone ([`system`]). Every step is one that a command of its
-//! own does too; what an earlier run left in the work folder ([`work_folder`]) is taken up.
+//! [`run`] finds an encoder (`encoder`), writes the collection that the project ships (`shipped`), trains a block on the
+//! frozen encoder, and compares the result with the encoder alone (`system`). Every step is one that a command of its
+//! own does too; what an earlier run left in the work folder (`work_folder`) is taken up.
 
 mod encoder;
 mod wheel;

@@ -159,5 +159,5 @@ impl WorkFolder {
 fn settings(config: &RunConfig) -> Result<String> {
     let config = RunConfig { data: None, model: None, ..config.clone() };
     let hash = Sha256::digest(toml::to_string(&config)?);
-    Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat())
 }

@@ -289,3 +289,50 @@ impl RunConfig {
         Self { data: None, model: None, revision: None, checkpoint_seconds: 0.0, ..self.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::training::Preset;
+
+    #[test]
+    fn presets_pass_their_own_check() {
+        for preset in [Preset::Default, Preset::Paper] {
+            preset.config().check().unwrap();
+        }
+    }
+
+    #[test]
+    fn numbers_that_no_run_can_have_are_refused_by_key() {
+        let check = |key: &str, config: RunConfig| {
+            let message = config.check().unwrap_err().to_string();
+            assert!(message.starts_with(&format!("`{key}` ")), "{message}");
+        };
+        let default = RunConfig::default;
+        check("epochs", RunConfig { epochs: 0, ..default() });
+        check("batch_size", RunConfig { batch_size: 0, ..default() });
+        check("expert_width", RunConfig { expert_width: Some(0), ..default() });
+        check("lr", RunConfig { lr: f64::NAN, ..default() });
+        check("temperature", RunConfig { temperature: 0.0, ..default() });
+        check("validation", RunConfig { validation: 1.0, ..default() });
+        check("seed", RunConfig { seed: u64::MAX, ..default() });
+        check("freeze_encoder", RunConfig { freeze_encoder: true, experts: 0, ..default() });
+        check("patience", RunConfig { patience: 2, validation: 0.0, ..default() });
+    }
+
+    #[test]
+    fn a_configuration_survives_its_file() {
+        let config =
+            RunConfig { lr: 3e-5, gate: Some(Gate::Random), max_length: Some(77), ..Preset::Paper.config() };
+        let text = toml::to_string(&config).unwrap();
+        assert_eq!(toml::from_str::<RunConfig>(&text).unwrap(), config);
+    }
+
+    #[test]
+    fn the_gate_in_use_follows_the_training_gate_unless_it_is_named() {
+        let gate = |train_gate, gate| RunConfig { train_gate, gate, ..RunConfig::default() }.gate();
+        assert_eq!(gate(TrainGate::StraightThrough, None), Gate::Top1);
+        assert_eq!(gate(TrainGate::Soft, None), Gate::All);
+        assert_eq!(gate(TrainGate::Soft, Some(Gate::Top1)), Gate::Top1);
+    }
+}

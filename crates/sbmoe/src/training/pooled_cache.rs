@@ -5,8 +5,7 @@
 //! whose files were damaged is computed again. A run that was killed while it computed them leaves `*.npy.partial` and
 //! `*.npy.rows`, the number of vectors that are whole, from which the next run goes on.
 
-use std::fs::TryLockError;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -99,9 +98,9 @@ fn lock(folder: &Path, observe: &mut Observer<'_>) -> Result<File> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join(LOCK))?;
     let mut waits = false;
     loop {
-        match file.file().try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => {
+        let Err(error) = file.file().try_lock().map_err(io::Error::from) else { return Ok(file) };
+        match error.kind() {
+            ErrorKind::WouldBlock => {
                 let progress = if waits {
                     Progress::Advanced(0)
                 } else {
@@ -114,10 +113,8 @@ fn lock(folder: &Path, observe: &mut Observer<'_>) -> Result<File> {
                 sleep(BETWEEN_LOOKS);
             }
             // Some network file systems know no locks; there, two runs must not compute the same vectors at once.
-            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => return Ok(file),
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("`{}` cannot be locked", folder.display()));
-            }
+            ErrorKind::Unsupported => return Ok(file),
+            _ => return Err(error).with_context(|| format!("`{}` cannot be locked", folder.display())),
         }
     }
 }

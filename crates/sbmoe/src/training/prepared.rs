@@ -114,7 +114,7 @@ fn open_model(
         .context("no encoder; name a model folder or a model on the hub with `--model`")?;
     let mut told = Download::default();
     let source = model_source::resolve(name, config.revision.as_deref(), &mut |transfer| {
-        told.tell(transfer, observe)
+        told.tell(transfer, observe);
     })?;
     tell(observe, Progress::StageDone)?;
     if let Some(note) = &source.note {

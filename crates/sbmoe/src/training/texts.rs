@@ -172,3 +172,23 @@ fn repeated(kind: &str, id: &str, path: &Path, folder: &Path) -> String {
         folder.display()
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_has_its_size_and_follows_the_seed() {
+        let drawn = |size: usize, seed: u64| {
+            let mut sample = Sample::new(size, seed);
+            let last = (0..100).filter(|place| sample.offer(*place)).count();
+            assert!(last >= size.min(100), "what ends in the sample was told so when it was offered");
+            sample.places()
+        };
+        for size in [0, 1, 30, 100, 200] {
+            assert_eq!(drawn(size, 1).len(), size.min(100));
+        }
+        assert_eq!(drawn(30, 1), drawn(30, 1));
+        assert_ne!(drawn(30, 1), drawn(30, 2));
+    }
+}

@@ -121,6 +121,40 @@ fn a_summary_says_what_to_type_next() {
 }
 
 #[test]
+fn parts_of_the_data_can_be_chosen() {
+    let check = |arguments: &[&str], facts: &[&str]| {
+        let place = Place::new();
+        let negatives = "{\"query-id\": \"q1\", \"corpus-ids\": [\"d1\", \"d8\", \"d9\"]}\n";
+        fs_err::write(place.data.join("negatives.jsonl"), negatives).unwrap();
+        let text = stderr(&succeeds(&mut place.train("run", arguments)));
+        for fact in facts {
+            assert!(text.contains(fact), "`{fact}` is not in {text}");
+        }
+    };
+    check(
+        &[],
+        &["12 positives, 2 negatives", "names 1 documents that are judged positive", "over 20 documents"],
+    );
+    check(&["--negatives", "0"], &["12 positives, 20 documents"]);
+    // Five documents are judged for the four dev queries; twelve others are positives of training queries.
+    check(
+        &["--validation-documents", "8"],
+        &["validation: 4 queries of split `dev`, ranked over 8 documents"],
+    );
+    check(&["--validation-documents", "0"], &["ranked over 5 documents"]);
+    check(&["--validation-documents", "0", "--freeze-encoder"], &["ranked over 20 documents"]);
+    check(&["--set", "train_queries=6"], &["data: 6 training queries, 6 positives"]);
+    check(
+        &["--set", "validation_from=train", "--validation", "0.25"],
+        &["data: 9 training queries", "validation: 3 queries of split `train`"],
+    );
+    check(
+        &["--preset", "paper", "--max-length", "32", "--validation", "0"],
+        &["12 training queries, 24 positives"],
+    );
+}
+
+#[test]
 fn a_frozen_run_reuses_pooled_vectors_and_repairs_damaged_ones() {
     let place = Place::new();
     let first = succeeds(&mut place.train("first", &["--freeze-encoder"]));

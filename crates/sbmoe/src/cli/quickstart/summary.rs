@@ -75,7 +75,7 @@ fn next(report: &QuickstartReport, program: &str) -> Vec<String> {
         command(
             "a question of your own",
             format!(
-                "{program} search --index {index} --model {model} --queries 'how do bees find a new home'"
+                "{program} search --index {index} --model {model} --queries 'what colours the ice deep inside a glacier'"
             ),
         );
     }

@@ -13,4 +13,5 @@ pub mod interrupt;
 pub mod model_source;
 pub mod quickstart;
 pub mod searching;
+mod sha256;
 pub mod training;

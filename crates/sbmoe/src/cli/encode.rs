@@ -86,7 +86,10 @@ impl Encode {
                 std::process::exit(interrupt::STOPPED);
             }
             EncodeOutcome::AlreadyThere(manifest) => {
-                console::note(format!("`{}` was made in this way already; nothing to do", self.out.display()));
+                console::note(format!(
+                    "`{}` was made in this way already; nothing to do",
+                    self.out.display()
+                ));
                 manifest
             }
             EncodeOutcome::Finished(manifest) => manifest,

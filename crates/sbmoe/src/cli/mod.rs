@@ -12,6 +12,7 @@ mod index;
 mod model_arguments;
 mod quickstart;
 mod search;
+mod shell;
 mod table;
 mod train;
 mod vector_arguments;
@@ -25,8 +26,12 @@ use clap::{Parser, Subcommand};
 /// The path of the data: collection → train → encode → search → evaluate. Collections are BEIR folders, models are
 /// Hugging Face or sentence-transformers folders, runs and judgments are TREC files.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 110, after_help = "Start with `sbmoe quickstart`: five minutes from nothing to a \
-    trained retriever and its scores.")]
+#[command(
+    version,
+    max_term_width = 110,
+    after_help = "Start with `sbmoe quickstart`: five minutes from nothing to a \
+    trained retriever and its scores."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

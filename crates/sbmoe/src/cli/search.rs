@@ -66,7 +66,9 @@ pub(super) struct Search {
 impl Search {
     pub(super) fn run(self) -> Result<Verdict> {
         let path = Path::new(&self.queries);
-        if !path.exists() && (self.queries.ends_with(".jsonl") || self.queries.ends_with(".gz")) {
+        let named_a_file =
+            path.extension().is_some_and(|extension| extension == "jsonl" || extension == "gz");
+        if named_a_file && !path.exists() {
             bail!("there is no queries file `{}`", self.queries);
         }
         let queries: Vec<(String, String)> = if path.exists() {
@@ -146,7 +148,8 @@ fn answer(index: &Index, ranked: &Ranked) -> Result<()> {
     }
     for (rank, hit) in (1..).zip(&ranked.hits) {
         let row = index.documents().row(hit.document)?;
-        let expert = index.expert(hit.document).map(|expert| format!("  expert {expert}")).unwrap_or_default();
+        let expert =
+            index.expert(hit.document).map(|expert| format!("  expert {expert}")).unwrap_or_default();
         let title = if row.title.is_empty() { "(no title)" } else { &row.title };
         console::print(format!("{rank:>2}  {:.4}{expert}  {title}  [{}]", hit.score, row.id))?;
         console::print(format!("      {}", row.snippet))?;

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 pub(super) use self::console::TrainingConsole;
 use super::Verdict;
 use super::console::{note, print};
+use super::shell::quoted;
 use crate::interrupt;
 use crate::training::{self, MEASURE, Overrides, Preset, RunFolder, TrainReport, TrainRequest};
 
@@ -288,11 +289,5 @@ pub(super) fn interrupted(report: &TrainReport) -> String {
 
 /// A path as a shell reads it.
 fn shown(path: &Path) -> String {
-    let path = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+,:@%".contains(c);
-    if !path.is_empty() && path.chars().all(plain) {
-        path
-    } else {
-        format!("'{}'", path.replace('\'', "'\\''"))
-    }
+    quoted(&path.display().to_string())
 }

@@ -4,7 +4,7 @@
 /// layer's activations stay in the caches' reach.
 pub(super) const BATCH_TOKENS: usize = 8192;
 
-/// Splits texts, in order, into runs of at most [`BATCH_TOKENS`] tokens; a longer text is a batch of its own.
+/// Splits texts, in order, into runs of at most 8 192 tokens; a longer text is a batch of its own.
 pub fn token_batches(texts: &[Vec<u32>]) -> impl Iterator<Item = &[Vec<u32>]> {
     let mut rest = texts;
     std::iter::from_fn(move || {

@@ -8,7 +8,8 @@ use sbmoe_kernels::{Cpu, Ops as _};
 use sbmoe_model::folder;
 use sbmoe_model::moe::{Gate, text_key};
 use sbmoe_model::retriever::Retriever;
-use sha2::{Digest as _, Sha256};
+
+use crate::sha256::Sha256Hex;
 
 /// Whether the vectors that are compared have length 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -112,14 +113,13 @@ impl VectorMaker {
     /// of their own encoder. SHA-256 of its values, pooling and maximum length.
     pub fn encoder_fingerprint(&self) -> String {
         let architecture = &self.retriever.architecture;
-        let mut hash = Sha256::new();
-        hash.update(format!("{} {} ", architecture.pooling, self.retriever.max_length()));
+        let mut hash = Sha256Hex::new();
+        hash.part(format!("{} {}", architecture.pooling, self.retriever.max_length()));
         for id in architecture.layout.ids().take(architecture.encoder_parameters()) {
-            for value in self.retriever.ops.download(self.retriever.parameters.get(id)) {
-                hash.update(value.to_le_bytes());
-            }
+            let values = self.retriever.ops.download(self.retriever.parameters.get(id));
+            hash.part(values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hash.finish()
     }
 
     /// Vectors of one ragged batch.
@@ -144,10 +144,20 @@ impl VectorMaker {
         if self.normalize || self.similarity == Similarity::Cos {
             for vector in vectors.chunks_exact_mut(hidden) {
                 let norm = vector.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
-                ensure!(norm > 0.0 && norm.is_finite(), "a vector has length {norm} and cannot be normalised");
-                vector.iter_mut().for_each(|v| *v = (f64::from(*v) / norm) as f32);
+                ensure!(
+                    norm > 0.0 && norm.is_finite(),
+                    "a vector has length {norm} and cannot be normalised"
+                );
+                for value in vector {
+                    *value = (f64::from(*value) / norm) as f32;
+                }
             }
         }
-        Ok(Encoded { pooled, vectors, routed: routed.into_iter().map(|expert| expert as u16).collect(), keys })
+        Ok(Encoded {
+            pooled,
+            vectors,
+            routed: routed.into_iter().map(|expert| expert as u16).collect(),
+            keys,
+        })
     }
 }

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use sbmoe_index::{FileRecord, Manifest};
 use sbmoe_ir::Collection;
 use sbmoe_ir::collection::{Documents, documents_of};
+use sbmoe_model::moe::{Block, Gate};
 use serde_json::json;
 
 use super::batches::BATCH_TOKENS;
@@ -34,7 +35,11 @@ impl Corpus {
     /// A folder without a corpus.
     pub fn open(path: &Path) -> Result<Self> {
         let file = if path.is_dir() { Collection::open(path)?.corpus_file()? } else { path.to_owned() };
-        ensure!(file.exists(), "there is no corpus `{}`: name a BEIR folder or a .jsonl file", path.display());
+        ensure!(
+            file.exists(),
+            "there is no corpus `{}`: name a BEIR folder or a .jsonl file",
+            path.display()
+        );
         Ok(Self { file })
     }
 
@@ -138,7 +143,7 @@ pub(super) fn plan<const N: usize>(
     details: [(&str, serde_json::Value); N],
 ) -> IndexPlan {
     let hidden = maker.retriever.architecture.hidden();
-    let block = maker.retriever.architecture.block.as_ref().map(|block| block.config());
+    let block = maker.retriever.architecture.block.as_ref().map(Block::config);
     let mut all = BTreeMap::from([
         ("max_length".to_owned(), json!(maker.retriever.max_length())),
         ("precision".to_owned(), json!("f32")),
@@ -159,7 +164,7 @@ pub(super) fn plan<const N: usize>(
         normalize: maker.normalize,
         dim: hidden,
         pooled_dim: options.keep_pooled.then_some(hidden),
-        experts: maker.gate.is_some_and(|gate| gate != sbmoe_model::moe::Gate::Uniform),
+        experts: maker.gate.is_some_and(|gate| gate != Gate::Uniform),
         details: all,
     }
 }

@@ -17,9 +17,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 use sbmoe_index::partial_path;
 use sbmoe_model::folder::fingerprint;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::encoder::Encoder;
+use crate::sha256::Sha256Hex;
 use crate::training::RunConfig;
 
 const STATE_FILE: &str = "quickstart.json";
@@ -158,6 +158,7 @@ impl WorkFolder {
 /// A hash of everything that shapes the training but model and data.
 fn settings(config: &RunConfig) -> Result<String> {
     let config = RunConfig { data: None, model: None, ..config.clone() };
-    let hash = Sha256::digest(toml::to_string(&config)?);
-    Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat())
+    let mut hash = Sha256Hex::new();
+    hash.part(toml::to_string(&config)?);
+    Ok(hash.finish())
 }

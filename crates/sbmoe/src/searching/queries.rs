@@ -18,7 +18,11 @@ pub fn read_queries(path: &Path, split: Option<Split>) -> Result<Vec<Query>> {
             None => collection.queries()?.collect::<Result<Vec<Query>, _>>()?,
         }
     } else {
-        ensure!(split.is_none(), "`--split` narrows a BEIR folder's queries, but `{}` is a file", path.display());
+        ensure!(
+            split.is_none(),
+            "`--split` narrows a BEIR folder's queries, but `{}` is a file",
+            path.display()
+        );
         queries_of(path)?.collect::<Result<Vec<Query>, _>>()?
     };
     ensure!(!queries.is_empty(), "`{}` holds no queries", path.display());

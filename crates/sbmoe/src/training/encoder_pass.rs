@@ -5,9 +5,7 @@ use sbmoe_kernels::Cpu;
 use sbmoe_model::retriever::Retriever;
 
 use super::progress::{Observer, Progress, tell};
-
-/// Tokens of a batch through the encoder: large enough for full speed, small enough for the caches.
-const BATCH_TOKENS: usize = 8192;
+use crate::encoding::token_batches;
 
 /// Hands the pooled vectors of `texts`, the first `done` excepted, to `sink` batch by batch, `[batch, hidden]` each.
 ///
@@ -20,16 +18,8 @@ pub(super) fn encode(
     sink: &mut dyn FnMut(Vec<f32>) -> Result<()>,
 ) -> Result<()> {
     tell(observe, Progress::Stage { name: name.to_owned(), total: texts.len() as u64, done: done as u64 })?;
-    let mut rest = &texts[done..];
-    while !rest.is_empty() {
-        let mut held = 0;
-        let fits = rest.iter().take_while(|text| {
-            held += text.len();
-            held <= BATCH_TOKENS
-        });
-        let (batch, after) = rest.split_at(fits.count().max(1));
+    for batch in token_batches(&texts[done..]) {
         sink(retriever.pooled(batch))?;
-        rest = after;
         tell(observe, Progress::Advanced(batch.len() as u64))?;
     }
     tell(observe, Progress::StageDone)

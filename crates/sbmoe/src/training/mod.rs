@@ -24,7 +24,6 @@ mod tokens;
 
 mod crc32c;
 mod journal;
-mod sha256;
 mod tensorboard;
 
 mod progress;

@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 use super::encoder_pass::encode;
 use super::progress::{Observer, Progress, tell};
 use super::run_folder::write_atomically;
-use super::sha256::Sha256Hex;
 use super::texts::Texts;
 use super::tokens::{Side, tokenize};
+use crate::sha256::Sha256Hex;
 
 /// The version of the folder's layout and of what its key covers.
 const FORMAT: u32 = 1;

@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::config::RunConfig;
 use super::journal::now;
 use super::judgments::Judgments;
-use super::sha256::Sha256Hex;
 use crate::model_source::ModelSource;
+use crate::sha256::Sha256Hex;
 
 /// The content of `env.json`.
 #[derive(Debug, Serialize)]

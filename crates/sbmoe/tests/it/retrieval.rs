@@ -33,7 +33,13 @@ impl Place {
     fn trained(&self) -> PathBuf {
         let mut command = sbmoe();
         command.args(["train", "--freeze-encoder", "--epochs", "3", "--experts", "3", "--batch-size", "4"]);
-        command.arg("--data").arg(&self.data).arg("--model").arg(&self.encoder).arg("--out").arg(self.path("run"));
+        command
+            .arg("--data")
+            .arg(&self.data)
+            .arg("--model")
+            .arg(&self.encoder)
+            .arg("--out")
+            .arg(self.path("run"));
         succeeds(&mut command);
         self.path("run").join("model")
     }
@@ -53,7 +59,10 @@ impl Place {
     }
 
     fn vectors(&self, index: &str) -> Vec<f32> {
-        Vectors::open(&self.path(index).join("vectors.npy")).expect("an index has vectors").as_slice().to_vec()
+        Vectors::open(&self.path(index).join("vectors.npy"))
+            .expect("an index has vectors")
+            .as_slice()
+            .to_vec()
     }
 }
 
@@ -85,7 +94,10 @@ fn a_text_is_answered_with_title_snippet_score_and_expert() {
     let output = succeeds(&mut place.search(&model, "index", question, &["--k", "2"]));
     let answer = stdout(&output);
     assert!(answer.starts_with("query → expert "), "{answer}");
-    assert!(answer.contains(" expert ") && answer.contains("The ") && answer.contains("It lives among"), "{answer}");
+    assert!(
+        answer.contains(" expert ") && answer.contains("The ") && answer.contains("It lives among"),
+        "{answer}"
+    );
     assert_eq!(answer.lines().count(), 1 + 2 * 2, "{answer}");
     let output = succeeds(&mut place.search(&model, "index", question, &["--json"]));
     let hits: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("one JSON object a query");
@@ -126,7 +138,10 @@ fn gates_give_different_vectors_and_cosine_gives_unit_ones() {
         let norm: f32 = vector.iter().map(|v| v * v).sum();
         assert!((norm - 1.0).abs() < 1e-5, "{norm}");
     }
-    assert!(fails(&mut place.encode(&place.encoder, "never", &["--gate", "all"])).contains("no mixture-of-experts"));
+    assert!(
+        fails(&mut place.encode(&place.encoder, "never", &["--gate", "all"]))
+            .contains("no mixture-of-experts")
+    );
 }
 
 #[test]
@@ -231,7 +246,8 @@ fn a_full_disk_is_an_error_and_the_command_can_be_repeated() {
     let data = place.data.display().to_string();
     succeeds(&mut place.encode(&place.encoder, "index", &[]));
     if Path::new("/dev/full").exists() {
-        let error = fails(place.search(&place.encoder, "index", &data, &["--out", "/dev/full"]).arg("--json"));
+        let error =
+            fails(place.search(&place.encoder, "index", &data, &["--out", "/dev/full"]).arg("--json"));
         assert!(error.contains("/dev/full") || error.contains("space"), "{error}");
     }
     if cfg!(unix) {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::cli::shell::quoted;
 use crate::cli::table::{Align, Table};
 use crate::quickstart::{Answer, Comparison, MEASURES, QuickstartReport};
 
@@ -86,14 +87,4 @@ fn next(report: &QuickstartReport, program: &str) -> Vec<String> {
     let encoder = quoted(&report.encoder.name);
     lines.push(format!("  {program} train --data DIR --model {encoder} --out runs/mine --freeze-encoder"));
     lines
-}
-
-/// A word as a shell reads it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+,:@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }

@@ -1,6 +1,6 @@
 //! Pairs to model: the in-batch contrastive loss, the optimiser, the loop, its checkpoints.
 //!
-//! Read [`train`] first: the loop is a page.
+//! Read [`train()`] first: the loop is a page.
 //! A training run sees ordinals and token ids or stored pooled vectors ([`Inputs`]), never ids, files of documents or a
 //! terminal: what happens is told to the caller as [`Event`]s.
 

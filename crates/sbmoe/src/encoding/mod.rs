@@ -1,7 +1,7 @@
 //! From a collection and a model to an index, and from queries to vectors.
 //!
 //! [`VectorMaker`] holds what decides a vector besides the text: model, gate, normalisation.
-//! [`encode`] streams a corpus through it into an index folder; [`reapply`] makes an index from another one's pooled
+//! [`encode()`] streams a corpus through it into an index folder; [`reapply()`] makes an index from another one's pooled
 //! vectors without running the encoder.
 
 mod batches;

@@ -3,7 +3,12 @@
 //! Hits always stand in the order of [`crate::order`]; the rank column of a file is written for other programs and
 //! ignored when read, as the standard program ignores it.
 
-use std::{collections::HashMap, fmt, path::Path};
+use std::{
+    collections::HashMap,
+    fmt,
+    io::{self, Write},
+    path::Path,
+};
 
 use crate::{
     Error,
@@ -165,6 +170,20 @@ impl Run {
     /// # Errors
     /// The file cannot be written, or an id or the tag is empty, holds a blank or begins with `#`.
     pub fn write(&self, path: &Path, tag: &str) -> Result<(), Error> {
+        self.refuse_unwritable(tag)?;
+        write_atomically(path, |writer| self.print(writer, tag))
+    }
+
+    /// Writes the same lines to what is open already, such as standard output.
+    ///
+    /// # Errors
+    /// As [`Run::write`].
+    pub fn write_to(&self, writer: &mut dyn Write, tag: &str) -> Result<(), Error> {
+        self.refuse_unwritable(tag)?;
+        Ok(self.print(writer, tag)?)
+    }
+
+    fn refuse_unwritable(&self, tag: &str) -> Result<(), Error> {
         let hits = self.rankings.iter().flat_map(|ranking| &ranking.hits);
         let ids = std::iter::once(("tag", tag))
             .chain(self.rankings.iter().map(|ranking| ("query id", ranking.query())))
@@ -175,16 +194,18 @@ impl Run {
                 return Err(Error::UnwritableId { kind, id: id.to_owned(), format: "TREC", rule });
             }
         }
-        write_atomically(path, |writer| {
-            for Ranking { query, hits } in &self.rankings {
-                let single = hits.iter().all(|hit| f64::from(hit.score as f32).total_cmp(&hit.score).is_eq());
-                for (place, Hit { document, score }) in hits.iter().enumerate() {
-                    let score = PrintedScore { score: *score, single };
-                    writeln!(writer, "{query} Q0 {document} {} {score} {tag}", place + 1)?;
-                }
+        Ok(())
+    }
+
+    fn print(&self, writer: &mut dyn Write, tag: &str) -> io::Result<()> {
+        for Ranking { query, hits } in &self.rankings {
+            let single = hits.iter().all(|hit| f64::from(hit.score as f32).total_cmp(&hit.score).is_eq());
+            for (place, Hit { document, score }) in hits.iter().enumerate() {
+                let score = PrintedScore { score: *score, single };
+                writeln!(writer, "{query} Q0 {document} {} {score} {tag}", place + 1)?;
             }
-            Ok(())
-        })
+        }
+        writer.flush()
     }
 }
 

@@ -56,7 +56,9 @@ impl<O: Ops> Retriever<O> {
         let (encoder, block) = architecture.layout.parameters().split_at(architecture.encoder_parameters());
         let mut selection = folder.checkpoint()?.select(&wanted(encoder))?;
         if let Some(checkpoint) = folder.block_checkpoint()? {
-            selection.tensors.extend(checkpoint.select(&wanted(block))?.tensors);
+            let own = checkpoint.select(&wanted(block))?;
+            selection.tensors.extend(own.tensors);
+            selection.unexpected.extend(own.unexpected);
         }
         let buffers = selection.tensors.iter().map(|tensor| ops.upload(&tensor.values)).collect();
         let parameters = Tensors::from_buffers(buffers);

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 pub enum Schedule {
     /// Stays.
     Constant,
-    /// Falls linearly to 0 at the last step.
+    /// Falls linearly, to 0 behind the last step.
     Linear,
-    /// Falls as half a cosine to 0 at the last step.
+    /// Falls as half a cosine, to 0 behind the last step.
     Cosine,
 }
 
@@ -70,6 +70,7 @@ pub struct TrainConfig {
     pub keep: Keep,
     /// Stop after this many validations in a row without a better nDCG@10; 0 for never.
     pub patience: usize,
-    /// A checkpoint is written at least this often, in seconds, besides at every epoch's end.
+    /// A checkpoint is written at least this often, in seconds, besides at the ends of epochs that take a second or more
+    /// and at the run's end.
     pub checkpoint_seconds: f64,
 }

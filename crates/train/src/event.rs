@@ -9,7 +9,7 @@ pub enum Event {
     Step(StepReport),
     /// The validation queries were scored.
     Validated(ValidationReport),
-    /// A checkpoint was written after `step` steps.
+    /// A checkpoint was written within an epoch, after `step` steps.
     Saved {
         /// Steps taken.
         step: u64,

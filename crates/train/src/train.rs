@@ -69,8 +69,9 @@ pub enum TrainError {
     NoExamples,
     /// The loss is not a number.
     #[error(
-        "the loss is {loss} at step {step}: the rates are too high or the temperature too low; try `--lr {}`, a higher \
-         `--temperature` or `--set clip=1`; the last checkpoint is kept", learning_rate / 10.0
+        "the loss is {loss} at step {step}: the rates are too high or the temperature too low; start again with \
+         `--overwrite` and a lower `--lr` or `--encoder-lr` (block {learning_rate:e}), a higher `--temperature` or `--set \
+         clip=1`"
     )]
     NonFiniteLoss {
         /// The step, from 1.
@@ -106,7 +107,7 @@ pub fn train<O: Ops>(
         position = checkpoint.load(*ops, model, &session.identity, parameters, &mut optimizer)?;
     } else {
         checkpoint.clear()?;
-        for warning in warnings_at_start(architecture) {
+        for warning in warnings_at_start(architecture, config) {
             let _ = on_event(Event::Warning(warning));
         }
     }
@@ -158,7 +159,10 @@ pub fn train<O: Ops>(
                 last_saved = Instant::now();
             }
         }
-        end_epoch(session, &groups, parameters, &mut position, on_event)?;
+        if end_epoch(session, &groups, parameters, &mut position, on_event)?.is_break() {
+            // What the validation found is not to be trusted: the last checkpoint stands.
+            return Ok(Outcome::Interrupted { steps: position.steps });
+        }
         if config.checkpoint_seconds == 0.0 || position.finished || last_saved.elapsed().as_secs_f64() > 1.0 {
             checkpoint.save(*ops, model, parameters, &optimizer, &position)?;
             last_saved = Instant::now();
@@ -177,7 +181,7 @@ fn end_epoch<O: Ops>(
     parameters: &Tensors<O::Buffer>,
     position: &mut Position,
     on_event: &mut dyn FnMut(Event) -> ControlFlow<()>,
-) -> Result<(), TrainError> {
+) -> Result<ControlFlow<()>, TrainError> {
     let Session { ops, architecture, config, .. } = session;
     position.epoch += 1;
     position.step_in_epoch = 0;
@@ -187,6 +191,10 @@ fn end_epoch<O: Ops>(
     position.routed.clear();
     if let Some(validation) = &session.validation {
         let (loss, score) = validation.run(*ops, architecture, parameters, session.inputs, config);
+        if !score.is_finite() {
+            // The caller could not rank: nothing that follows from this state is to be trusted.
+            return Ok(ControlFlow::Break(()));
+        }
         let best = position.best.is_none_or(|(best, _)| score > best);
         if best {
             position.best = Some((score, position.steps));
@@ -198,10 +206,13 @@ fn end_epoch<O: Ops>(
     }
     let out_of_patience = config.patience > 0 && position.worse >= config.patience;
     position.finished = out_of_patience || position.epoch == config.epochs;
-    Ok(())
+    Ok(ControlFlow::Continue(()))
 }
 
-fn warnings_at_start(architecture: &Architecture) -> Vec<Warning> {
+fn warnings_at_start(architecture: &Architecture, config: &TrainConfig) -> Vec<Warning> {
+    if config.balance != 0.0 {
+        return Vec::new();
+    }
     let silent = architecture.block.as_ref().is_some_and(|block| {
         let config = block.config();
         config.train_gate == TrainGate::NoisyTop1 && config.experts > 1 && !block.gate_learns()

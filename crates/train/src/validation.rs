@@ -7,7 +7,8 @@ use sbmoe_model::parameters::Tensors;
 
 use crate::{Inputs, TrainConfig};
 
-/// The caller's measure: from query vectors and document vectors, both `[texts, hidden]`, to nDCG@10.
+/// The caller's measure: from query vectors and document vectors, both `[texts, hidden]`, to nDCG@10. A number that is
+/// not finite says that it failed: the run ends there without saving.
 pub(crate) type Score<'a> = dyn Fn(&[f32], &[f32]) -> f64 + 'a;
 
 /// Held-out queries and the documents they are ranked over.

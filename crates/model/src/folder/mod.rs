@@ -109,6 +109,10 @@ impl ModelFolder {
         let Some(dir) = &self.block else { return Ok(None) };
         let path = dir.join("config.json");
         let config: BlockConfig = json_file::read(&path)?;
+        if config.experts == 0 || config.expert_width == 0 {
+            let reason = "a block needs at least one expert of at least one unit".to_owned();
+            return Err(FolderError::Invalid { path, reason });
+        }
         if config.hidden != self.bert.hidden_size {
             let (block, encoder) = (config.hidden, self.bert.hidden_size);
             let reason =

@@ -53,6 +53,11 @@ impl Tokenizer {
             .map_err(|error| TokenizerError::Invalid { path: path.clone(), reason: error.to_string() })?;
 
         let (before, after) = special_tokens(&pipeline)?;
+        if before.is_empty() && after.is_empty() {
+            // An empty text would have no tokens at all.
+            let reason = "it adds no special tokens such as `[CLS]` and `[SEP]`".to_owned();
+            return Err(TokenizerError::Invalid { path, reason });
+        }
         let least = before.len() + after.len() + 1;
         if max_length < least {
             return Err(TokenizerError::TooShort { asked: max_length, least });

@@ -1,7 +1,7 @@
 //! The command line: one file a command, each with its arguments and what it does.
 //!
 //! Data goes to standard output, everything else to standard error.
-//! Exit codes: 0 done, 1 ran but found what it was asked to look for (a faulty collection, a damaged index), 2 error.
+//! Exit codes: 0 done, 1 ran but found what it was asked to look for (a faulty collection), 2 error.
 
 mod console;
 mod data;

@@ -1,17 +1,20 @@
 //! `sbmoe search`: queries against an index, as a run or as an answer to read.
 
+use std::collections::HashSet;
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 use sbmoe_ir::{Hit, Ranking, Run, Split};
 use sbmoe_model::folder::fingerprint;
+use sbmoe_model::moe::Gate;
 use serde_json::{Value, json};
 
 use super::model_arguments::ModelArguments;
 use super::vector_arguments::VectorArguments;
 use super::{Verdict, console};
-use crate::encoding::VectorMaker;
+use crate::encoding::{Normalize, VectorMaker};
 use crate::index_folder::Index;
 use crate::searching::{Ranked, rank, read_queries};
 
@@ -79,6 +82,10 @@ impl Search {
             vec![("query".to_owned(), self.queries.clone())]
         };
         let is_text = !path.exists();
+        if is_text && self.split.is_some() {
+            bail!("`--split` narrows a folder's queries, but there is no folder `{}`", self.queries);
+        }
+        refuse_repeated_ids(&queries)?;
         let index = Index::open(&self.index)?;
         let maker = self.maker(&index)?;
         let k = self.k.unwrap_or(if is_text { SHOWN } else { 1000 });
@@ -106,7 +113,8 @@ impl Search {
         let retriever = self.model.open(max_length)?;
         let fingerprint = fingerprint(&retriever.folder.dir)?;
         let mut arguments = self.vectors.clone();
-        if arguments.gate.is_none() && manifest.gate != "none" {
+        let has_block = retriever.architecture.block.is_some();
+        if arguments.gate.is_none() && has_block && manifest.gate != "none" {
             arguments.gate = manifest.gate.parse().ok();
         }
         if arguments.seed.is_none() {
@@ -116,11 +124,31 @@ impl Search {
             let gate = arguments.gate.map_or_else(|| "none".to_owned(), |gate| gate.to_string());
             index.check_queries(&self.model.model, &fingerprint, &gate)?;
         }
-        let mut maker = arguments.maker(retriever)?;
-        if self.vectors.similarity.is_none() {
-            maker.similarity = manifest.similarity;
-            maker.normalize = manifest.normalize;
+        arguments.similarity.get_or_insert(manifest.similarity);
+        if arguments.normalize == Normalize::Auto {
+            arguments.normalize = if manifest.normalize { Normalize::On } else { Normalize::Off };
         }
+        let maker = arguments.maker(retriever)?;
+        let compares = |similarity, normalize: bool| {
+            format!("{similarity}{}", if normalize { ", normalised" } else { "" })
+        };
+        let (asked, made) =
+            (compares(maker.similarity, maker.normalize), compares(manifest.similarity, manifest.normalize));
+        ensure!(
+            self.force || asked == made,
+            "the index in `{}` compares by {made}, not by {asked}: leave `--similarity` and `--normalize` out, or encode \
+             the collection again",
+            self.index.display()
+        );
+        let seed = manifest.details.get("seed").and_then(Value::as_u64);
+        ensure!(
+            self.force
+                || maker.gate != Some(Gate::Random)
+                || self.vectors.seed.is_none()
+                || self.vectors.seed == seed,
+            "the index in `{}` was made with another seed of the random gate: leave `--seed` out, or encode again",
+            self.index.display()
+        );
         Ok(maker)
     }
 
@@ -135,9 +163,18 @@ impl Search {
                 run.write(path, &self.tag)?;
                 console::note(format!("{} queries → `{}`", run.len(), path.display()));
             }
-            None => run.write(Path::new("/dev/stdout"), &self.tag)?,
+            None => run.write_to(&mut BufWriter::new(std::io::stdout().lock()), &self.tag)?,
         }
         Ok(())
+    }
+}
+
+/// A run names each query once: found now, not after the search.
+fn refuse_repeated_ids(queries: &[(String, String)]) -> Result<()> {
+    let mut seen = HashSet::new();
+    match queries.iter().find(|(id, _)| !seen.insert(id)) {
+        Some((id, _)) => bail!("query `{id}` stands twice; each query needs an id of its own"),
+        None => Ok(()),
     }
 }
 

@@ -117,7 +117,7 @@ struct Switches {
     #[serde(skip_serializing_if = "Option::is_none")]
     combine: Option<Combine>,
 
-    /// Scale of the gate's training noise, 0 for none [default: 0]
+    /// Scale of the gate's training noise, 0 for none [default: 1 for noisy-top1, else 0]
     #[arg(long, value_name = "S", help_heading = "Block")]
     #[serde(skip_serializing_if = "Option::is_none")]
     gate_noise: Option<f64>,
@@ -147,12 +147,12 @@ struct Switches {
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
 
-    /// Learning rate of the block [default: 1e-4]
+    /// Learning rate of the block [default: 1e-3]
     #[arg(long, value_name = "RATE", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     lr: Option<f64>,
 
-    /// Learning rate of the encoder [default: 2e-5]
+    /// Learning rate of the encoder [default: 1e-4]
     #[arg(long, value_name = "RATE", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     encoder_lr: Option<f64>,

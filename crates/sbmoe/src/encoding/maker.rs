@@ -110,11 +110,18 @@ impl VectorMaker {
     }
 
     /// Tells this encoder from every other, whatever block stands behind it: stored pooled vectors may only meet blocks
-    /// of their own encoder. SHA-256 of its values, pooling and maximum length.
+    /// of their own encoder. SHA-256 of its values and of how it reads texts, the tokenizer's vocabulary excepted.
     pub fn encoder_fingerprint(&self) -> String {
         let architecture = &self.retriever.architecture;
         let mut hash = Sha256Hex::new();
+        let config = &architecture.config;
         hash.part(format!("{} {}", architecture.pooling, self.retriever.max_length()));
+        hash.part(format!(
+            "{} {:?} {}",
+            config.num_attention_heads, config.hidden_act, config.layer_norm_eps
+        ));
+        hash.part(self.retriever.folder.prompts.document());
+        hash.part(self.retriever.tokenizer().lower_case().to_string());
         for id in architecture.layout.ids().take(architecture.encoder_parameters()) {
             let values = self.retriever.ops.download(self.retriever.parameters.get(id));
             hash.part(values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
+use sbmoe_index::POOLED_FILE;
 use serde_json::json;
 
 use super::maker::VectorMaker;
 use super::stream::{EncodeOptions, EncodeOutcome, plan};
-use crate::index_folder::{Batch, Index, IndexBuilder};
+use crate::index_folder::{Batch, DOCUMENTS_FILE, Index, IndexBuilder, IndexState};
 
 /// Rows that are read and written at once.
 const ROWS: usize = 4096;
@@ -41,8 +42,15 @@ pub fn reapply(
          with this model"
     );
     let keys = from.keys().context("the index lacks the texts' keys beside its pooled vectors")?;
-    let source = json!(from.manifest().fingerprint);
-    let plan = plan(maker, options, [("pooled_from", source)]);
+    // The files' checksums, so that a resumed index goes on with the documents that it began with.
+    let checksum = |name: &str| json!(from.manifest().files.get(name).map(|file| &file.sha256));
+    let details = [("pooled_sha256", checksum(POOLED_FILE)), ("documents_sha256", checksum(DOCUMENTS_FILE))];
+    let plan = plan(maker, options, details);
+    if let IndexState::Complete(manifest) = IndexState::of(out)?
+        && plan.made(&manifest)
+    {
+        return Ok(EncodeOutcome::AlreadyThere(manifest));
+    }
     let has_experts = plan.experts;
     let mut builder = IndexBuilder::open(out, plan)?;
     progress(builder.documents(), 0);

@@ -110,6 +110,10 @@ impl Index {
             manifest.fingerprint
         );
         ensure!(
+            gate == manifest.gate || manifest.gate != "none",
+            "the index in `{folder}` was made without a gate: leave `--gate` out"
+        );
+        ensure!(
             gate == manifest.gate,
             "the index in `{folder}` was made with the gate `{}`: search it with `--gate {}`, or encode the collection with \
              `--gate {gate}`",

@@ -59,7 +59,7 @@ impl IndexPlan {
             && self.similarity == manifest.similarity
             && self.normalize == manifest.normalize
             && self.dim == manifest.dim
-            && self.details == manifest.details
+            && self.details.iter().all(|(key, value)| manifest.details.get(key) == Some(value))
             && (self.pooled_dim.is_none() || manifest.files.contains_key(sbmoe_index::POOLED_FILE))
     }
 }

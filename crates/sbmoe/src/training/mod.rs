@@ -36,7 +36,8 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use sbmoe_model::retriever::Retriever;
 use sbmoe_train::{
-    Batches, Event, Groups, Inputs, Keep, Optimizer, Outcome, Session, TrainConfig, Validation, train,
+    Batches, Event, Groups, Inputs, Keep, Optimizer, Outcome, Session, TrainConfig, TrainError, Validation,
+    train,
 };
 
 pub use config::{RunConfig, ValidationFrom};
@@ -172,8 +173,11 @@ fn work(mut run: Prepared, report: &mut TrainReport, observe: &mut Observer<'_>)
     if let Some(error) = ranker.as_ref().and_then(Ranker::failure) {
         return Err(error);
     }
-    let outcome =
-        outcome.context("training stopped; the last checkpoint stays, `--resume` goes on from it")?;
+    let outcome = match outcome {
+        // The same steps would lead to the same loss.
+        Err(error @ TrainError::NonFiniteLoss { .. }) => return Err(error.into()),
+        other => other.context("training stopped; the last checkpoint stays, `--resume` goes on from it")?,
+    };
     let _ = observe(Progress::StageDone);
     match outcome {
         Outcome::Interrupted { steps } => report.steps = steps,

@@ -23,7 +23,7 @@ use crate::hub::Transfer;
 use crate::model_source::{self, ModelSource};
 
 /// Names of unexpected tensors that a warning lists.
-const LISTED: usize = 3;
+const LISTED: usize = 20;
 
 /// A run that can begin.
 pub(super) struct Prepared {

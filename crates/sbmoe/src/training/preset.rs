@@ -37,7 +37,7 @@ fn paper() -> RunConfig {
         train_gate: TrainGate::NoisyTop1,
         gate: Some(Gate::Top1),
         combine: Combine::NormalizeMixture,
-        gate_noise: 1.0,
+        gate_noise: Some(1.0),
         balance: 0.0,
         // The code passes 256 but truncates at 512.
         max_length: Some(512),

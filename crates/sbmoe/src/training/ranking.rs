@@ -41,11 +41,11 @@ impl<'a> Ranker<'a> {
     }
 
     /// The mean over the held-out queries, for vectors `[queries, hidden]` and `[documents, hidden]`. A failure is kept
-    /// for [`Ranker::failure`] and scores 0.
+    /// for [`Ranker::failure`] and gives NaN, which ends the training.
     pub(super) fn score(&self, queries: &[f32], documents: &[f32]) -> f64 {
         self.mean(queries, documents).unwrap_or_else(|error| {
             self.failure.borrow_mut().get_or_insert(error);
-            0.0
+            f64::NAN
         })
     }
 

@@ -113,7 +113,9 @@ fn a_quickstart_trains_compares_and_answers_and_a_second_reuses_it() {
     let counted: u64 = ["better", "worse", "equal"].iter().map(|key| comparison[key].as_u64().unwrap()).sum();
     assert_eq!(counted, 135);
     let ndcg = |system: usize| report["systems"][system]["scores"]["nDCG@10"].as_f64();
-    assert_eq!(comparison["difference"].as_f64(), ndcg(1).zip(ndcg(0)).map(|(block, alone)| block - alone));
+    let expected = ndcg(1).zip(ndcg(0)).map(|(block, alone)| block - alone).unwrap();
+    // The program subtracts query by query, so that the last bit may differ.
+    assert!((comparison["difference"].as_f64().unwrap() - expected).abs() < 1e-12, "{comparison}");
 
     // The scores are those of the run files, by the command that the first run printed.
     let command = text.lines().map(str::trim).find(|line| line.contains(" evaluate ")).unwrap();

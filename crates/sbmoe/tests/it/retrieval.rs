@@ -157,6 +157,35 @@ fn an_index_refuses_queries_of_another_model_or_gate_unless_told_to() {
 }
 
 #[test]
+fn an_index_refuses_queries_that_are_compared_otherwise() {
+    let place = Place::new();
+    succeeds(&mut place.encode(&place.encoder, "unit", &["--normalize", "on"]));
+    let hits = |more: &[&str]| stdout(&succeeds(&mut place.search(&place.encoder, "unit", "frogs", more)));
+    assert_eq!(hits(&[]), hits(&["--normalize", "on"]), "the index's own way is the default");
+    let error = fails(&mut place.search(&place.encoder, "unit", "frogs", &["--normalize", "off"]));
+    assert!(error.contains("compares by dot, normalised"), "{error}");
+    let error = fails(&mut place.search(&place.encoder, "unit", "frogs", &["--similarity", "cos"]));
+    assert!(error.contains("not by cos"), "{error}");
+    let error = fails(&mut place.search(&place.encoder, "unit", "frogs", &["--split", "test"]));
+    assert!(error.contains("no folder"), "{error}");
+}
+
+#[test]
+fn a_run_on_standard_output_is_appended_to_what_is_there() {
+    let place = Place::new();
+    succeeds(&mut place.encode(&place.encoder, "index", &[]));
+    let path = place.path("all.trec");
+    fs_err::write(&path, "before\n").expect("a writable folder");
+    let file = fs_err::OpenOptions::new().append(true).open(&path).expect("the file is there");
+    let data = place.data.display().to_string();
+    let mut search = place.search(&place.encoder, "index", &data, &["--k", "1"]);
+    succeeds(search.stdout(file.into_file()));
+    let text = fs_err::read_to_string(&path).expect("the file is there");
+    assert!(text.starts_with("before\n"), "{text}");
+    assert!(text.lines().count() <= 21, "{text}");
+}
+
+#[test]
 fn an_encoding_that_was_killed_goes_on_and_a_finished_one_is_left_alone() {
     let place = Place::new();
     succeeds(&mut place.encode(&place.encoder, "whole", &[]));

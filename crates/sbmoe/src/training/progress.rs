@@ -6,6 +6,8 @@ use std::ops::ControlFlow;
 use anyhow::Result;
 use sbmoe_train::{StepReport, ValidationReport};
 
+use crate::hub::Transfer;
+
 /// Something happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Progress {
@@ -36,6 +38,27 @@ pub enum Progress {
 
 /// Is told what happens; breaking stops the run at the next place where nothing is lost.
 pub type Observer<'a> = dyn FnMut(Progress) -> ControlFlow<()> + 'a;
+
+/// The downloads of a model as stages of progress, one a file.
+#[derive(Default)]
+pub(crate) struct Downloads {
+    file: String,
+    done: u64,
+}
+
+impl Downloads {
+    /// Tells the observer of one more piece.
+    pub(crate) fn tell(&mut self, Transfer { file, done, total }: Transfer<'_>, observe: &mut Observer<'_>) {
+        // What was downloaded so far stays, and a wish to stop is heard again when the model is there.
+        let _ = if self.file == file {
+            observe(Progress::Advanced(done.saturating_sub(self.done)))
+        } else {
+            file.clone_into(&mut self.file);
+            observe(Progress::Stage { name: format!("downloading {file}"), total: total.unwrap_or(0), done })
+        };
+        self.done = done;
+    }
+}
 
 /// The observer asked to stop before training began.
 #[derive(Debug)]

@@ -3,13 +3,14 @@
 //! `cargo bench -p sbmoe-kernels` prints a table: time, achieved rate, and its share of a limit measured on the same
 //! threads, which is a loop of multiply-adds in registers for arithmetic and a copy between arrays for memory.
 //! A share of memory above 100 % means that the arrays stay in the caches.
-//! `-- THREADS` chooses the threads, 0 (default) one per core.
+//! `-- THREADS` chooses the threads, 0 (default) one per core; `-- NAME` only the operators whose line contains it.
 //! Started without cargo's `--bench` it runs every operator once on a small batch, to show that it still works.
 #![expect(clippy::print_stdout, reason = "a table on standard output is what it is for")]
 
 use std::hint::black_box;
 use std::time::Instant;
 
+use gemm::Parallelism;
 use sbmoe_kernels::{
     Activation, AdamwStep, Affine, AffineGradient, AttentionInputs, ContrastiveInputs, Cpu, Dropout,
     EmbeddingGradient, EmbeddingTables, Key, Level, LinearSize, NormOutput, Ops, Pooling, Tokens,
@@ -32,6 +33,8 @@ enum Work {
 struct Bench {
     cpu: Cpu,
     repetitions: usize,
+    /// What a line's name contains.
+    filter: String,
     /// Operations a second, elements a second.
     limits: [f64; 2],
 }
@@ -39,6 +42,9 @@ struct Bench {
 impl Bench {
     /// Prints the fastest of several runs of `work`.
     fn line(&self, name: &str, work: Work, mut run: impl FnMut()) {
+        if !name.contains(&self.filter) {
+            return;
+        }
         let seconds = fastest(self.repetitions, &mut run);
         let milliseconds = seconds * 1e3;
         match work {
@@ -158,7 +164,9 @@ fn main() {
     let cpu = Cpu::new(threads);
     let limits = limits(&cpu, repetitions);
     println!("{} threads, {}", cpu.threads(), cpu.level());
-    let bench = Bench { cpu, repetitions, limits };
+    let is_filter = |argument: &&String| !argument.starts_with('-') && argument.parse::<usize>().is_err();
+    let filter = arguments.iter().find(is_filter).cloned().unwrap_or_default();
+    let bench = Bench { cpu, repetitions, filter, limits };
     let (n_texts, length) = if is_bench { (32, 128) } else { (2, 16) };
     let texts: Vec<Vec<u32>> = (0..n_texts)
         .map(|text| (0..length).map(|row| Key::new(text).with(row as u64).below(VOCABULARY) as u32).collect())
@@ -191,6 +199,11 @@ fn linear(bench: &Bench, tokens: &Tokens) {
             ops.linear(size, &x, Affine { weight: &weight, bias: &bias }, activation, None, &mut output);
         });
         if activation == Activation::Identity {
+            let parallelism =
+                if ops.threads() == 1 { Parallelism::None } else { Parallelism::Rayon(ops.threads()) };
+            bench.line(&name("by gemm"), flops, || {
+                ops.pool().install(|| gemm_product(size, &x, &weight, &mut output, parallelism));
+            });
             bench.line(&name("d_input"), flops, || {
                 ops.linear_backward_input(size, &weight, &d_output, &mut dx);
             });
@@ -213,6 +226,46 @@ fn linear(bench: &Bench, tokens: &Tokens) {
         bench.line(&name, work, || ops.activate_backward(activation, &before, &mut output));
     }
     bench.check("activation", &output);
+}
+
+/// `output = x · weightᵀ` by the `gemm` crate, for comparison.
+fn gemm_product(
+    LinearSize { rows, inputs, outputs }: LinearSize,
+    x: &[f32],
+    weight: &[f32],
+    output: &mut [f32],
+    parallelism: Parallelism,
+) {
+    assert!(
+        x.len() >= rows * inputs && weight.len() >= outputs * inputs && output.len() >= rows * outputs,
+        "the matrices are shorter than {rows}×{inputs}×{outputs}"
+    );
+    let (output_row, input_row) = (outputs as isize, inputs as isize);
+    // SAFETY: the sizes and strides address elements that the assertion found inside the slices, and `output` is
+    // exclusively borrowed.
+    unsafe {
+        gemm::gemm(
+            rows,
+            outputs,
+            inputs,
+            output.as_mut_ptr(),
+            1,
+            output_row,
+            false,
+            x.as_ptr(),
+            1,
+            input_row,
+            weight.as_ptr(),
+            input_row,
+            1,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
 }
 
 fn attention(bench: &Bench, tokens: &Tokens, name: &str, dropout: Dropout) {

@@ -37,7 +37,7 @@ pub struct StepReport {
     pub gradient_norm: f64,
     /// The schedule's multiplier of the learning rates.
     pub rate_multiplier: f64,
-    /// Tokens of the batch; texts when vectors are stored.
+    /// Tokens of the batch's texts; where vectors are stored, the tokens that they were made of.
     pub tokens: usize,
     /// Seconds that the step took.
     pub seconds: f64,

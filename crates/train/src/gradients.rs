@@ -12,26 +12,7 @@ use sbmoe_model::bert::DropoutPlan;
 use sbmoe_model::moe::{Draws, KeptBlock};
 use sbmoe_model::parameters::Tensors;
 
-use crate::{Batch, TrainConfig};
-
-/// What the texts of a run are: token ids, or pooled vectors of an encoder that stays as it is.
-#[derive(Debug)]
-pub enum Inputs {
-    /// Token ids by ordinal, special tokens included.
-    Tokens {
-        /// Queries.
-        queries: Vec<Vec<u32>>,
-        /// Documents.
-        documents: Vec<Vec<u32>>,
-    },
-    /// Pooled vectors `[texts, hidden]`.
-    Pooled {
-        /// Queries.
-        queries: Vec<f32>,
-        /// Documents.
-        documents: Vec<f32>,
-    },
-}
+use crate::{Batch, Inputs, TrainConfig};
 
 /// What one batch gave besides gradients.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +23,7 @@ pub struct StepResult {
     pub balance: f64,
     /// Queries whose positive scored highest.
     pub correct: usize,
-    /// Tokens of the batch; texts when vectors are stored.
+    /// Tokens of the batch's texts; where vectors are stored, the tokens that they were made of.
     pub tokens: usize,
     /// Which expert each text was routed to, queries first; empty without a block or a preference.
     pub routed: Vec<u32>,
@@ -60,10 +41,13 @@ pub fn gradients<O: Ops>(
 ) -> StepResult {
     match inputs {
         Inputs::Pooled { queries, documents } => {
-            let x = gather(architecture.hidden(), [(queries, &batch.queries), (documents, &batch.documents)]);
+            let hidden = architecture.hidden();
+            let mut x = queries.rows(&batch.queries, hidden);
+            x.extend(documents.rows(&batch.documents, hidden));
             let head = Head { ops, architecture, parameters, batch, config };
             let (result, _) = head.run(&ops.upload(&x), step, gradients);
-            StepResult { tokens: batch.queries.len() + batch.documents.len(), ..result }
+            let tokens = queries.tokens_of(&batch.queries) + documents.tokens_of(&batch.documents);
+            StepResult { tokens, ..result }
         }
         Inputs::Tokens { queries, documents } => {
             let own = |texts: &'_ [Vec<u32>], ordinal: &u32| texts[*ordinal as usize].clone();
@@ -74,11 +58,6 @@ pub fn gradients<O: Ops>(
             token_gradients(&head, &texts, step, gradients)
         }
     }
-}
-
-fn gather(columns: usize, sides: [(&Vec<f32>, &Vec<u32>); 2]) -> Vec<f32> {
-    let row = |vectors: &[f32], ordinal: u32| vectors[ordinal as usize * columns..][..columns].to_vec();
-    sides.iter().flat_map(|(vectors, ordinals)| ordinals.iter().flat_map(|o| row(vectors, *o))).collect()
 }
 
 fn token_gradients<O: Ops>(

@@ -12,8 +12,9 @@ use crate::batches::{Batches, Examples};
 use crate::checkpoint::{Checkpoint, CheckpointError, Position};
 use crate::config::{Keep, TrainConfig};
 use crate::event::{Event, StepReport, ValidationReport, Warning};
-use crate::gradients::{Inputs, gradients};
+use crate::gradients::gradients;
 use crate::groups::Groups;
+use crate::inputs::Inputs;
 use crate::optimizer::Optimizer;
 use crate::validation::Validation;
 

@@ -1,11 +1,11 @@
 //! Scoring held-out queries during training: in-batch loss and the caller's ranking measure.
 
-use sbmoe_kernels::{ContrastiveInputs, Key, Ops, Tokens};
+use sbmoe_kernels::{ContrastiveInputs, Ops, Tokens};
 use sbmoe_model::architecture::Architecture;
 use sbmoe_model::moe::{Draws, Gate, text_key};
 use sbmoe_model::parameters::Tensors;
 
-use crate::{Inputs, TrainConfig};
+use crate::{Inputs, PooledTexts, TrainConfig};
 
 /// The caller's measure: from query vectors and document vectors, both `[texts, hidden]`, to nDCG@10. A number that is
 /// not finite says that it failed: the run ends there without saving.
@@ -123,15 +123,9 @@ impl<O: Ops> Model<'_, O> {
         vectors
     }
 
-    fn apply(&self, pooled: &[f32], ordinals: &[u32]) -> Vec<f32> {
-        let hidden = self.architecture.hidden();
-        let own: Vec<f32> =
-            ordinals.iter().flat_map(|&o| &pooled[o as usize * hidden..][..hidden]).copied().collect();
-        // Stored vectors stand for their texts: their bits key the random gate.
-        let key =
-            |row: &[f32]| row.iter().fold(Key::new(0), |key, v| key.with(u64::from(v.to_bits()))).bits();
-        let keys: Vec<u64> = own.chunks_exact(hidden).map(key).collect();
-        self.behind(&self.ops.upload(&own), &keys)
+    fn apply(&self, texts: &PooledTexts, ordinals: &[u32]) -> Vec<f32> {
+        let own = texts.rows(ordinals, self.architecture.hidden());
+        self.behind(&self.ops.upload(&own), &texts.keys_of(ordinals))
     }
 
     fn behind(&self, x: &O::Buffer, keys: &[u64]) -> Vec<f32> {

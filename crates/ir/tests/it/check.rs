@@ -109,6 +109,21 @@ fn a_sound_collection_is_called_sound() {
 }
 
 #[test]
+fn a_file_without_records_is_a_fault() {
+    let folder =
+        folder(&[("corpus.jsonl", ""), ("queries.jsonl.gz", "\n \n"), ("qrels/test.tsv", "a\tb\tc\n")]);
+    let report = check(folder.path()).expect("a collection");
+    assert_eq!(
+        lines(&report, folder.path()),
+        [
+            "corpus: no records: 1, corpus.jsonl:1: the file holds no records",
+            "queries: no records: 1, queries.jsonl.gz:1: the file holds no records",
+        ]
+    );
+    assert!(!report.is_sound());
+}
+
+#[test]
 fn all_faults_are_counted_and_the_first_kept() {
     let folder = folder(&[("corpus.jsonl", &"{}\n".repeat(MAX_EXAMPLES + 5))]);
     let report = check(folder.path()).expect("a collection");

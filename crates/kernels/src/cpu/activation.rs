@@ -1,14 +1,11 @@
-//! Bias and activation in one pass over what a product wrote.
+//! Bias and activation, row by row.
 
-use super::functions::{erf, exp, tanh};
+use super::functions::{density, erf_over_sqrt_2, tanh};
 use super::lanes::mul_add;
 use super::level::multiversion;
-use super::{Cpu, TILE, row_tile};
+use super::{Cpu, TILE};
 use crate::Activation;
 
-const FRAC_1_SQRT_2: f32 = std::f32::consts::FRAC_1_SQRT_2;
-/// 1/√2π.
-const FRAC_1_SQRT_TAU: f32 = 0.398_942_3;
 /// √(2/π) and the cubic coefficient of the tanh approximation.
 const GELU_TANH: [f32; 2] = [0.797_884_6, 0.044_715];
 
@@ -16,7 +13,7 @@ const GELU_TANH: [f32; 2] = [0.797_884_6, 0.044_715];
 #[inline(always)]
 fn gelu<const FMA: bool>(x: f32) -> f32 {
     let half = 0.5 * x;
-    mul_add::<FMA>(half, erf::<FMA>(x * FRAC_1_SQRT_2), half)
+    mul_add::<FMA>(half, erf_over_sqrt_2::<FMA>(x), half)
 }
 
 #[inline(always)]
@@ -27,8 +24,7 @@ fn gelu_tanh<const FMA: bool>(x: f32) -> f32 {
 /// `Φ(x) + x φ(x)`.
 #[inline(always)]
 fn gelu_slope<const FMA: bool>(x: f32) -> f32 {
-    let density = FRAC_1_SQRT_TAU * exp::<FMA>(-0.5 * x * x);
-    mul_add::<FMA>(x, density, mul_add::<FMA>(0.5, erf::<FMA>(x * FRAC_1_SQRT_2), 0.5))
+    mul_add::<FMA>(x, density::<FMA>(x), mul_add::<FMA>(0.5, erf_over_sqrt_2::<FMA>(x), 0.5))
 }
 
 #[inline(always)]
@@ -38,9 +34,9 @@ fn gelu_tanh_slope<const FMA: bool>(x: f32) -> f32 {
     0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * slope
 }
 
-/// `output = f(output)`, element by element.
+/// `values = f(values)`, element by element.
 #[inline(always)]
-fn apply(values: &mut [f32], f: impl Fn(f32) -> f32) {
+fn each(values: &mut [f32], f: impl Fn(f32) -> f32) {
     for value in values {
         *value = f(*value);
     }
@@ -55,12 +51,13 @@ fn apply_slope(before: &[f32], gradient: &mut [f32], f: impl Fn(f32) -> f32) {
 }
 
 multiversion! {
-    fn activate_tile(activation: Activation, values: &mut [f32]) {
+    /// `values = activation(values)`.
+    pub(super) fn apply(activation: Activation, values: &mut [f32]) {
         match activation {
             Activation::Identity => {}
-            Activation::Relu => apply(values, #[inline(always)] |x| if x < 0.0 { 0.0 } else { x }),
-            Activation::Gelu => apply(values, gelu::<FMA>),
-            Activation::GeluTanh => apply(values, gelu_tanh::<FMA>),
+            Activation::Relu => each(values, #[inline(always)] |x| if x < 0.0 { 0.0 } else { x }),
+            Activation::Gelu => each(values, gelu::<FMA>),
+            Activation::GeluTanh => each(values, gelu_tanh::<FMA>),
         }
     }
 }
@@ -79,42 +76,10 @@ multiversion! {
 }
 
 multiversion! {
-    fn add_bias(bias: &[f32], rows: &mut [f32]) {
-        for row in rows.chunks_exact_mut(bias.len()) {
-            for (x, bias) in row.iter_mut().zip(bias) {
-                *x += bias;
-            }
-        }
-    }
-}
-
-/// `output = activation(output + bias)`, with `output + bias` kept in `before` when asked for.
-pub(super) fn add_bias_and_activate(
-    cpu: &Cpu,
-    bias: &[f32],
-    activation: Activation,
-    before: Option<&mut [f32]>,
-    output: &mut [f32],
-) {
-    let (size, tile, level) = (output.len(), row_tile(bias.len()), cpu.level);
-    match before {
-        None => cpu.each(size, output.chunks_mut(tile), |output| {
-            // A row at a time, the sum is still in the first cache when the activation reads it.
-            for output in output.chunks_exact_mut(bias.len()) {
-                add_bias(level, bias, output);
-                activate_tile(level, activation, output);
-            }
-        }),
-        Some(before) => {
-            cpu.each(size, output.chunks_mut(tile).zip(before.chunks_mut(tile)), |(output, before)| {
-                for (output, before) in
-                    output.chunks_exact_mut(bias.len()).zip(before.chunks_exact_mut(bias.len()))
-                {
-                    add_bias(level, bias, output);
-                    before.copy_from_slice(output);
-                    activate_tile(level, activation, output);
-                }
-            });
+    /// `output = sums + bias`.
+    pub(super) fn add_bias(bias: &[f32], sums: &[f32], output: &mut [f32]) {
+        for (output, (sum, bias)) in output.iter_mut().zip(sums.iter().zip(bias)) {
+            *output = sum + bias;
         }
     }
 }
@@ -123,7 +88,7 @@ pub(super) fn add_bias_and_activate(
 pub(super) fn activate(cpu: &Cpu, activation: Activation, before: &[f32], output: &mut [f32]) {
     cpu.each(output.len(), output.chunks_mut(TILE).zip(before.chunks(TILE)), |(output, before)| {
         output.copy_from_slice(before);
-        activate_tile(cpu.level, activation, output);
+        apply(cpu.level, activation, output);
     });
 }
 

@@ -3,7 +3,7 @@
 //! Probabilities live in a block's scratch and nowhere else.
 
 use super::Cpu;
-use super::block::{Left, Rows, multiply, pack, pack_transposed, panels};
+use super::block::{Left, Panels, Rows, multiply, pack, pack_transposed, panels};
 use super::columns::Columns;
 use super::lanes::LANES;
 use super::level::multiversion;
@@ -156,15 +156,14 @@ fn forward_head(
             level,
             head.rows(query).from(first).left(),
             n,
-            packed_key,
-            width,
+            Panels::new(packed_key, width),
             false,
             scores,
             head.score_stride(),
         );
         probabilities(level, head, keys.get(first..).unwrap_or_default(), scores, log_sums, factors);
-        let left = Left { values: scores, stride: head.score_stride(), is_transposed: false };
-        multiply(level, left, n, packed_value, len, false, sums, stride);
+        let left = Left::rows(scores, head.score_stride());
+        multiply(level, left, n, Panels::new(packed_value, len), false, sums, stride);
         for (row, (sums, &factor)) in sums.chunks_exact(stride).zip(&*factors).take(n).enumerate() {
             write_scaled(level, factor, sums, output.row(first + row));
         }

@@ -1,10 +1,12 @@
 //! Backward of attention: the probabilities of a block of query rows are computed again from the sums that forward kept.
 
+use std::f32::consts::LOG2_E;
+
 use super::Cpu;
 use super::attention::{Head, heads, size, split, write_scaled};
-use super::block::{Left, multiply, pack, pack_transposed, panels};
+use super::block::{Left, Panels, multiply, pack, pack_transposed, panels};
 use super::columns::Columns;
-use super::functions::exp;
+use super::functions::exp2_of_negative;
 use super::lanes::{LANES, dot, mul_add};
 use super::level::multiversion;
 use super::mask;
@@ -33,27 +35,28 @@ multiversion! {
         scores: &mut [f32],
         d_scores: &mut [f32],
     ) {
-        let (scale, len) = (head.scale(), head.len());
+        let (scale, len) = (head.scale() * LOG2_E, head.len());
         let dropout_scale = head.dropout.scale() as f32;
         let stride = head.score_stride();
         let (output, d_output) = (head.rows(given.output).from(first), head.rows(given.d_output).from(first));
         let rows = scores.chunks_exact_mut(stride).zip(d_scores.chunks_exact_mut(stride));
         let log_sums = &head.log_sums(given.log_sums)[first..];
         for (row, ((scores, d_scores), &log_sum)) in rows.zip(log_sums).enumerate() {
+            let log_sum = log_sum * LOG2_E;
             let delta = dot::<FMA>(output.row(row), d_output.row(row));
             let pairs = scores[..len].iter_mut().zip(d_scores);
             if let Some(&key) = keys.get(row) {
                 let threshold = head.dropout.threshold();
                 for (column, (score, d_score)) in (0..).zip(pairs) {
                     let stays = mask::stays(key, column, threshold);
-                    let p = exp::<FMA>(mul_add::<FMA>(*score, scale, -log_sum));
+                    let p = exp2_of_negative::<FMA>(mul_add::<FMA>(*score, scale, -log_sum));
                     let d = f32::from_bits((*d_score * dropout_scale).to_bits() & stays);
                     *score = f32::from_bits((p * dropout_scale).to_bits() & stays);
                     *d_score = p * (d - delta);
                 }
             } else {
                 for (score, d_score) in pairs {
-                    *score = exp::<FMA>(mul_add::<FMA>(*score, scale, -log_sum));
+                    *score = exp2_of_negative::<FMA>(mul_add::<FMA>(*score, scale, -log_sum));
                     *d_score = *score * (*d_score - delta);
                 }
             }
@@ -107,8 +110,16 @@ fn backward_head(
     for first in (0..len).step_by(block) {
         let n = block.min(len - first);
         let (query, d_output) = (head.rows(given.query).from(first), head.rows(given.d_output).from(first));
-        multiply(level, query.left(), n, key_transposed, width, false, scores, score_stride);
-        multiply(level, d_output.left(), n, value_transposed, width, false, d_scores, score_stride);
+        multiply(level, query.left(), n, Panels::new(key_transposed, width), false, scores, score_stride);
+        multiply(
+            level,
+            d_output.left(),
+            n,
+            Panels::new(value_transposed, width),
+            false,
+            d_scores,
+            score_stride,
+        );
         let (scores, d_scores) = (&mut scores[..n * score_stride], &mut d_scores[..n * score_stride]);
         gradients(level, head, given, first, keys.get(first..).unwrap_or_default(), scores, d_scores);
 
@@ -116,12 +127,12 @@ fn backward_head(
             (&mut query_block[..n * stride], &mut d_output_block[..n * stride]);
         pack(level, query, n, query_block);
         pack(level, d_output, n, d_output_block);
-        let across = Left { values: scores, stride: score_stride, is_transposed: true };
-        multiply(level, across, len, d_output_block, n, first > 0, d_value_sums, stride);
-        let across = Left { values: d_scores, stride: score_stride, is_transposed: true };
-        multiply(level, across, len, query_block, n, first > 0, d_key_sums, stride);
-        let along = Left { values: d_scores, stride: score_stride, is_transposed: false };
-        multiply(level, along, n, key, len, false, d_query_sums, stride);
+        let across = Left::columns(scores, score_stride);
+        multiply(level, across, len, Panels::new(d_output_block, n), first > 0, d_value_sums, stride);
+        let across = Left::columns(d_scores, score_stride);
+        multiply(level, across, len, Panels::new(query_block, n), first > 0, d_key_sums, stride);
+        let along = Left::rows(d_scores, score_stride);
+        multiply(level, along, n, Panels::new(key, len), false, d_query_sums, stride);
         for (row, sums) in d_query_sums.chunks_exact(stride).take(n).enumerate() {
             write_scaled(level, head.scale(), sums, d_query.row(first + row));
         }

@@ -1,26 +1,108 @@
-//! Small products in registers: one head of one text.
+//! Products in registers: what attention and the large products are made of.
 //!
-//! The right operand is packed into panels of sixteen columns; the left one is read where it lies.
+//! The right operand is packed into panels of sixteen columns; the left one is read where it lies, or packed into
+//! panels of as many rows as the registers hold.
 //! Each element of the result is summed in the order of the inner index, whatever the blocking.
 
 use std::array;
 
 use super::lanes::{LANES, Lanes, mul_add};
-use super::level::multiversion;
+use super::level::{Level, multiversion};
 
 /// The left operand of a product.
 #[derive(Clone, Copy)]
 pub(super) struct Left<'a> {
-    pub(super) values: &'a [f32],
-    /// Distance between the rows of what lies in memory.
-    pub(super) stride: usize,
-    /// Whether the rows in memory are the columns of the operand.
-    pub(super) is_transposed: bool,
+    values: &'a [f32],
+    layout: Layout,
+}
+
+/// Where the element of a row and an inner index lies.
+#[derive(Clone, Copy)]
+enum Layout {
+    /// Rows at this distance from each other.
+    Rows(usize),
+    /// Inner indices at this distance from each other, the rows of each side by side.
+    Columns(usize),
+    /// As columns, for as many rows at a time as the registers hold; a panel has this many inner indices in memory.
+    Panels(usize),
+}
+
+impl<'a> Left<'a> {
+    /// Rows that lie `stride` elements apart.
+    pub(super) fn rows(values: &'a [f32], stride: usize) -> Self {
+        Self { values, layout: Layout::Rows(stride) }
+    }
+
+    /// The transpose of rows that lie `stride` elements apart.
+    pub(super) fn columns(values: &'a [f32], stride: usize) -> Self {
+        Self { values, layout: Layout::Columns(stride) }
+    }
+
+    /// What [`pack_columns`] wrote for an inner index of `depth`: rows from `row`, which begins a panel, and inner
+    /// indices from `first`.
+    pub(super) fn panels(level: Level, packed: &'a [f32], depth: usize, row: usize, first: usize) -> Self {
+        let height = rows_of(level);
+        debug_assert!(row.is_multiple_of(height), "row {row} lies inside a panel of {height}");
+        Self { values: &packed[row * depth + first * height..], layout: Layout::Panels(depth) }
+    }
+}
+
+/// Rows of a tile in registers.
+const fn tile_rows(width: usize) -> usize {
+    match width {
+        16 => 12,
+        8 => 6,
+        _ => 2,
+    }
+}
+
+/// Rows of a panel that [`pack_columns`] writes.
+pub(super) fn rows_of(level: Level) -> usize {
+    tile_rows(level.width())
 }
 
 /// Panels that hold `columns` columns.
 pub(super) fn panels(columns: usize) -> usize {
     columns.div_ceil(LANES)
+}
+
+/// The right operand of a product: panels of [`LANES`] columns, of which some rows take part.
+#[derive(Clone, Copy)]
+pub(super) struct Panels<'a> {
+    values: &'a [f32],
+    /// Rows of a panel in memory.
+    height: usize,
+    /// The first row that takes part, and how many do.
+    range: [usize; 2],
+}
+
+impl<'a> Panels<'a> {
+    /// Packed panels of `height` rows.
+    pub(super) fn new(values: &'a [f32], height: usize) -> Self {
+        Self { values, height, range: [0, height] }
+    }
+
+    /// `depth` of their rows, from `first`.
+    pub(super) fn rows(self, first: usize, depth: usize) -> Self {
+        Self { range: [first, depth], ..self }
+    }
+
+    /// `n` panels, from `first`.
+    pub(super) fn slice(self, first: usize, n: usize) -> Self {
+        let panel = self.height * LANES;
+        Self { values: &self.values[first * panel..][..n * panel], ..self }
+    }
+
+    #[inline(always)]
+    fn len(self) -> usize {
+        self.values.len() / (self.height * LANES)
+    }
+
+    #[inline(always)]
+    fn get(self, panel: usize) -> &'a [Lanes] {
+        let [first, depth] = self.range;
+        &self.values.as_chunks().0[panel * self.height + first..][..depth]
+    }
 }
 
 /// Rows at `stride` from each other, of which `columns` columns count.
@@ -34,7 +116,7 @@ pub(super) struct Rows<'a> {
 impl<'a> Rows<'a> {
     /// The same rows as the left operand of a product.
     pub(super) fn left(self) -> Left<'a> {
-        Left { values: self.values, stride: self.stride, is_transposed: false }
+        Left::rows(self.values, self.stride)
     }
 
     /// The same rows without the first `rows`.
@@ -91,6 +173,34 @@ multiversion! {
     }
 }
 
+multiversion! {
+    /// Packs the transpose of `n` rows for [`Left::panels`].
+    pub(super) fn pack_columns(rows: Rows<'_>, n: usize, packed: &mut [f32]) {
+        match WIDTH {
+            LANES => pack_columns_by::<{ tile_rows(LANES) }>(rows, n, packed),
+            8 => pack_columns_by::<{ tile_rows(8) }>(rows, n, packed),
+            _ => pack_columns_by::<{ tile_rows(4) }>(rows, n, packed),
+        }
+    }
+}
+
+#[inline(always)]
+fn pack_columns_by<const HEIGHT: usize>(rows: Rows<'_>, n: usize, packed: &mut [f32]) {
+    let packed = packed.as_chunks_mut::<HEIGHT>().0;
+    for (panel, packed) in packed.chunks_exact_mut(n).enumerate() {
+        let first = panel * HEIGHT;
+        let width = HEIGHT.min(rows.columns - first);
+        for (row, to) in packed.iter_mut().enumerate() {
+            let from = &rows.values[row * rows.stride + first..][..width];
+            if let Some(from) = from.first_chunk::<HEIGHT>() {
+                *to = *from;
+            } else {
+                *to = array::from_fn(|r| from.get(r).copied().unwrap_or(0.0));
+            }
+        }
+    }
+}
+
 /// `ROWS` rows by `WIDE` panels of a product, all in registers.
 #[inline(always)]
 fn tile<const FMA: bool, const ROWS: usize, const WIDE: usize>(
@@ -100,23 +210,70 @@ fn tile<const FMA: bool, const ROWS: usize, const WIDE: usize>(
 ) -> [[Lanes; WIDE]; ROWS] {
     let depth = panels[0].len();
     let panels: [&[Lanes]; WIDE] = array::from_fn(|wide| &panels[wide][..depth]);
+    let (values, stride) = match left.layout {
+        Layout::Rows(stride) => {
+            let rows = array::from_fn(|r| &left.values[(row + r) * stride..][..depth]);
+            return along_rows::<FMA, ROWS, WIDE>(rows, panels);
+        }
+        Layout::Panels(depth) => {
+            let columns = &left.values[row * depth..].as_chunks::<ROWS>().0[..panels[0].len()];
+            return along_columns::<FMA, ROWS, WIDE>(columns, panels);
+        }
+        Layout::Columns(stride) => (&left.values[row..], stride),
+    };
     let mut sums = [[[0.0; LANES]; WIDE]; ROWS];
-    if left.is_transposed {
-        #[expect(clippy::needless_range_loop, reason = "all panels and the left operand are indexed alike")]
-        for k in 0..depth {
-            let column: [f32; ROWS] =
-                *left.values[k * left.stride + row..].first_chunk().expect("the rows are there");
-            step::<FMA, ROWS, WIDE>(column, array::from_fn(|wide| panels[wide][k]), &mut sums);
+    for k in 0..depth {
+        let column: [f32; ROWS] = *values[k * stride..].first_chunk().expect("the rows are there");
+        step::<FMA, ROWS, WIDE>(column, array::from_fn(|wide| panels[wide][k]), &mut sums);
+    }
+    sums
+}
+
+/// The tile of rows that are read where they lie, four inner indices at a time: the addresses are computed once for
+/// four.
+#[inline(always)]
+fn along_rows<const FMA: bool, const ROWS: usize, const WIDE: usize>(
+    rows: [&[f32]; ROWS],
+    panels: [&[Lanes]; WIDE],
+) -> [[Lanes; WIDE]; ROWS] {
+    let (fours, rests) = (rows.map(|row| row.as_chunks::<4>().0), rows.map(|row| row.as_chunks::<4>().1));
+    let (panel_fours, panel_rests) =
+        (panels.map(|panel| panel.as_chunks::<4>().0), panels.map(|panel| panel.as_chunks::<4>().1));
+    let mut sums = [[[0.0; LANES]; WIDE]; ROWS];
+    let n = fours[0].len();
+    let (fours, panel_fours) = (fours.map(|row| &row[..n]), panel_fours.map(|panel| &panel[..n]));
+    for k in 0..n {
+        for inner in 0..4 {
+            let column = array::from_fn(|r| fours[r][k][inner]);
+            step::<FMA, ROWS, WIDE>(column, array::from_fn(|wide| panel_fours[wide][k][inner]), &mut sums);
         }
-    } else {
-        let rows: [&[f32]; ROWS] = array::from_fn(|r| &left.values[(row + r) * left.stride..][..depth]);
-        for k in 0..depth {
-            step::<FMA, ROWS, WIDE>(
-                array::from_fn(|r| rows[r][k]),
-                array::from_fn(|wide| panels[wide][k]),
-                &mut sums,
-            );
+    }
+    for k in 0..rests[0].len() {
+        let column = array::from_fn(|r| rests[r][k]);
+        step::<FMA, ROWS, WIDE>(column, array::from_fn(|wide| panel_rests[wide][k]), &mut sums);
+    }
+    sums
+}
+
+/// The tile of a packed panel of rows.
+#[inline(always)]
+fn along_columns<const FMA: bool, const ROWS: usize, const WIDE: usize>(
+    columns: &[[f32; ROWS]],
+    panels: [&[Lanes]; WIDE],
+) -> [[Lanes; WIDE]; ROWS] {
+    let (fours, rest) = columns.as_chunks::<4>();
+    let (panel_fours, panel_rests) =
+        (panels.map(|panel| panel.as_chunks::<4>().0), panels.map(|panel| panel.as_chunks::<4>().1));
+    let panel_fours = panel_fours.map(|panel| &panel[..fours.len()]);
+    let panel_rests = panel_rests.map(|panel| &panel[..rest.len()]);
+    let mut sums = [[[0.0; LANES]; WIDE]; ROWS];
+    for (k, columns) in fours.iter().enumerate() {
+        for (inner, column) in columns.iter().enumerate() {
+            step::<FMA, ROWS, WIDE>(*column, array::from_fn(|wide| panel_fours[wide][k][inner]), &mut sums);
         }
+    }
+    for (k, column) in rest.iter().enumerate() {
+        step::<FMA, ROWS, WIDE>(*column, array::from_fn(|wide| panel_rests[wide][k]), &mut sums);
     }
     sums
 }
@@ -147,6 +304,8 @@ fn rows<const FMA: bool, const ROWS: usize, const WIDE: usize>(
     out: &mut [Lanes],
     stride: usize,
 ) {
+    // A panel of rows is whole in memory, and so is the room for its sums.
+    let n = if matches!(left.layout, Layout::Panels(_)) { n.next_multiple_of(ROWS) } else { n };
     let mut row = 0;
     while row + ROWS <= n {
         store(tile::<FMA, ROWS, WIDE>(left, row, panels), accumulate, &mut out[row * stride..], stride);
@@ -184,18 +343,17 @@ fn store<const ROWS: usize, const WIDE: usize>(
 }
 
 multiversion! {
-    /// `out = left · packed`, or `out += …`, for `n` rows and an inner index of `depth`.
-    /// The rows of `out` are `stride` elements apart, a multiple of [`LANES`] that holds all panels of `packed`.
+    /// `out = left · right`, or `out += …`, for `n` rows.
+    /// The rows of `out` are `stride` elements apart, a multiple of [`LANES`] that holds all panels of `right`.
     pub(super) fn multiply(
         left: Left<'_>,
         n: usize,
-        packed: &[f32],
-        depth: usize,
+        right: Panels<'_>,
         accumulate: bool,
         out: &mut [f32],
         stride: usize,
     ) {
-        blocked::<FMA, WIDTH>(left, n, packed, depth, accumulate, out, stride / LANES);
+        blocked::<FMA, WIDTH>(left, n, right, accumulate, out, stride / LANES);
     }
 }
 
@@ -204,31 +362,27 @@ multiversion! {
 fn blocked<const FMA: bool, const WIDTH: usize>(
     left: Left<'_>,
     n: usize,
-    packed: &[f32],
-    depth: usize,
+    right: Panels<'_>,
     accumulate: bool,
     out: &mut [f32],
     stride: usize,
 ) {
-    let packed = packed.as_chunks::<LANES>().0;
     let out = out.as_chunks_mut::<LANES>().0;
-    let panels = packed.len() / depth;
+    let panels = right.len();
     let mut panel = 0;
     if WIDTH == LANES {
         while panel + 2 <= panels {
-            let pair = [&packed[panel * depth..][..depth], &packed[(panel + 1) * depth..][..depth]];
-            rows::<FMA, 12, 2>(left, n, pair, accumulate, &mut out[panel..], stride);
+            let pair = [right.get(panel), right.get(panel + 1)];
+            rows::<FMA, { tile_rows(LANES) }, 2>(left, n, pair, accumulate, &mut out[panel..], stride);
             panel += 2;
         }
     }
     while panel < panels {
-        let single = [&packed[panel * depth..][..depth]];
-        if WIDTH == LANES {
-            rows::<FMA, 12, 1>(left, n, single, accumulate, &mut out[panel..], stride);
-        } else if WIDTH == 8 {
-            rows::<FMA, 6, 1>(left, n, single, accumulate, &mut out[panel..], stride);
-        } else {
-            rows::<FMA, 2, 1>(left, n, single, accumulate, &mut out[panel..], stride);
+        let (single, out) = ([right.get(panel)], &mut out[panel..]);
+        match WIDTH {
+            LANES => rows::<FMA, { tile_rows(LANES) }, 1>(left, n, single, accumulate, out, stride),
+            8 => rows::<FMA, { tile_rows(8) }, 1>(left, n, single, accumulate, out, stride),
+            _ => rows::<FMA, { tile_rows(4) }, 1>(left, n, single, accumulate, out, stride),
         }
         panel += 1;
     }
@@ -246,19 +400,20 @@ mod tests {
         };
         let stride = if is_transposed { n } else { depth } + 3;
         let left = draw("left", stride * n.max(depth));
-        let right = draw("right", depth * columns);
+        let values = draw("right", depth * columns);
         let mut packed = vec![f32::NAN; panels(columns) * LANES * depth];
-        pack(crate::Level::Scalar, Rows { values: &right, stride: columns, columns }, depth, &mut packed);
+        pack(Level::Scalar, Rows { values: &values, stride: columns, columns }, depth, &mut packed);
         let mut out = vec![1.0; n * panels(columns) * LANES];
-        let operand = Left { values: &left, stride, is_transposed };
-        blocked::<false, WIDTH>(operand, n, &packed, depth, false, &mut out, panels(columns));
-        blocked::<false, WIDTH>(operand, n, &packed, depth, true, &mut out, panels(columns));
+        let operand = if is_transposed { Left::columns(&left, stride) } else { Left::rows(&left, stride) };
+        let right = Panels::new(&packed, depth);
+        blocked::<false, WIDTH>(operand, n, right, false, &mut out, panels(columns));
+        blocked::<false, WIDTH>(operand, n, right, true, &mut out, panels(columns));
         for row in 0..n {
             for column in 0..columns {
                 let mut sum = 0.0;
                 for k in 0..depth {
                     let left = if is_transposed { left[k * stride + row] } else { left[row * stride + k] };
-                    sum += left * right[k * columns + column];
+                    sum += left * values[k * columns + column];
                 }
                 let found = out[row * panels(columns) * LANES + column];
                 assert_eq!(

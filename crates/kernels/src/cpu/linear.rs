@@ -1,9 +1,12 @@
 //! The linear layer: products, and the pass that follows them.
 
 use super::memory::Buffer;
-use super::product::{Operand, product};
+use super::product::{Operand, product, product_into};
 use super::{Cpu, activation, sums};
 use crate::{Activation, Affine, AffineGradient, LinearSize};
+
+/// Rows of a batch whose part of a weight's gradient is added at once; their packed copies are the memory that it takes.
+const ROWS: usize = 2048;
 
 /// `output = activation(x · weightᵀ + bias)`.
 pub(super) fn forward(
@@ -15,15 +18,20 @@ pub(super) fn forward(
     before: Option<&mut [f32]>,
     output: &mut [f32],
 ) {
-    product(
-        cpu,
-        [rows, outputs, inputs],
-        Operand::plain(x),
-        Operand::transposed(layer.weight),
-        false,
-        output,
-    );
-    activation::add_bias_and_activate(cpu, layer.bias, activation, before, output);
+    let (size, bias, level) = ([rows, outputs, inputs], &layer.bias[..], cpu.level);
+    let (left, right) = (Operand::plain(x), Operand::transposed(layer.weight));
+    if let Some(before) = before {
+        product(cpu, size, left, right, [before, output], |column, sums, [before, output]| {
+            activation::add_bias(level, &bias[column..], sums, before);
+            output.copy_from_slice(before);
+            activation::apply(level, activation, output);
+        });
+    } else {
+        product(cpu, size, left, right, [output], |column, sums, [output]| {
+            activation::add_bias(level, &bias[column..], sums, output);
+            activation::apply(level, activation, output);
+        });
+    }
 }
 
 /// `dweight += d_outputᵀ · x`, `dbias += Σ_rows d_output`.
@@ -34,8 +42,11 @@ pub(super) fn backward_parameters(
     d_output: &[f32],
     AffineGradient { weight: d_weight, bias: d_bias }: AffineGradient<'_, Buffer>,
 ) {
-    let size = [outputs, inputs, rows];
-    product(cpu, size, Operand::transposed(d_output), Operand::plain(x), true, d_weight);
+    for first in (0..rows).step_by(ROWS) {
+        let size = [outputs, inputs, ROWS.min(rows - first)];
+        let (left, right) = (&d_output[first * outputs..], &x[first * inputs..]);
+        product_into(cpu, size, Operand::transposed(left), Operand::plain(right), true, d_weight);
+    }
     sums::add_columns(cpu, d_output, d_bias);
 }
 
@@ -48,5 +59,6 @@ pub(super) fn backward_input(
     accumulate: bool,
     dx: &mut [f32],
 ) {
-    product(cpu, [rows, inputs, outputs], Operand::plain(d_output), Operand::plain(weight), accumulate, dx);
+    let size = [rows, inputs, outputs];
+    product_into(cpu, size, Operand::plain(d_output), Operand::plain(weight), accumulate, dx);
 }

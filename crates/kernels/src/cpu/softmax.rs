@@ -1,18 +1,30 @@
 //! Softmax of rows.
 
-use super::functions::exp;
-use super::lanes::{dot, largest, sum};
+use std::f32::consts::{LN_2, LOG2_E};
+
+use super::functions::exp2_of_negative;
+use super::lanes::{LANES, dot, largest, mul_add, tree_sum};
 use super::level::multiversion;
 use super::{Cpu, row_tile};
 
 /// `row = exp(scale · (row − largest))`; returns scale · largest and the sum.
 #[inline(always)]
 pub(super) fn exponentials<const FMA: bool>(scale: f32, row: &mut [f32]) -> [f32; 2] {
-    let shift = largest(row) * scale;
-    for x in row.iter_mut() {
-        *x = exp::<FMA>(super::lanes::mul_add::<FMA>(*x, scale, -shift));
+    let (largest, scale) = (largest(row), scale * LOG2_E);
+    let shift = largest * scale;
+    let (chunks, rest) = row.as_chunks_mut::<LANES>();
+    let mut sums = [0.0; LANES];
+    for chunk in chunks {
+        for lane in 0..LANES {
+            chunk[lane] = exp2_of_negative::<FMA>(mul_add::<FMA>(chunk[lane], scale, -shift));
+            sums[lane] += chunk[lane];
+        }
     }
-    [shift, sum(row)]
+    for (sum, x) in sums.iter_mut().zip(rest) {
+        *x = exp2_of_negative::<FMA>(mul_add::<FMA>(*x, scale, -shift));
+        *sum += *x;
+    }
+    [shift * LN_2, tree_sum(sums)]
 }
 
 multiversion! {

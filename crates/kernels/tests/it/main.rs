@@ -5,3 +5,4 @@ mod draws;
 mod gradients;
 mod known_values;
 mod nan;
+mod tiny_bert;

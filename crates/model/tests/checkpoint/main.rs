@@ -2,13 +2,15 @@
 //! are damaged or hostile, written so that both can be read back.
 //!
 //! The samples in `tests/data` are made by `tools/make_checkpoint_samples.py`. Tests on a real model run when the
-//! environment variable `SBMOE_TEST_MODEL` names a folder with all-MiniLM-L6-v2, and say so when it does not.
+//! environment variable `SBMOE_TEST_MODEL` names a folder with all-MiniLM-L6-v2, or `sbmoe quickstart` has unpacked one,
+//! and say so when there is none.
 
 mod damage;
 mod folders;
 mod formats;
 mod pickles;
 mod real_model;
+mod real_vectors;
 mod samples;
 mod saved;
 mod selection;

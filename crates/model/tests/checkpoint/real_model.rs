@@ -1,13 +1,18 @@
 //! all-MiniLM-L6-v2 as it is published, when it is at hand.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sbmoe_model::checkpoint::Wanted;
 use sbmoe_model::folder::{HiddenAct, ModelFolder, Pooling};
 
+/// The folder that the environment variable names, else the encoder that `sbmoe quickstart` unpacked in this repository.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn model() -> Option<PathBuf> {
-    let model = std::env::var_os("SBMOE_TEST_MODEL").map(PathBuf::from);
+pub(crate) fn model() -> Option<PathBuf> {
+    let unpacked = || {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runs/quickstart/encoder");
+        folder.is_dir().then_some(folder)
+    };
+    let model = std::env::var_os("SBMOE_TEST_MODEL").map(PathBuf::from).or_else(unpacked);
     if model.is_none() {
         eprintln!("skipped: set SBMOE_TEST_MODEL to a folder with all-MiniLM-L6-v2");
     }

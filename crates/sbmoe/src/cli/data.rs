@@ -33,8 +33,8 @@ enum DataCommand {
 /// Count what a collection holds and find what is wrong with it.
 ///
 /// Reads every line of the folder's files, and reports counts and lengths of documents, queries and judgments,
-/// malformed lines, duplicates, empty texts, and judgments that point nowhere, each with file and line. Errors are what
-/// makes reading, training or judging fail or lose something; remarks are legal, but worth knowing.
+/// malformed lines, duplicates, empty files and texts, and judgments that point nowhere, each with file and line. Errors
+/// are what makes reading, training or judging fail or lose something; remarks are legal, but worth knowing.
 ///
 /// Exit code: 0 when there are no errors, 1 when there are, 2 when the folder cannot be read.
 #[derive(Debug, Args)]

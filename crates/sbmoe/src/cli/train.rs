@@ -21,7 +21,9 @@ use crate::training::{self, MEASURE, Overrides, Preset, RunFolder, TrainReport, 
 ///
 /// Adapts an encoder to a collection's training judgments, with a mixture-of-experts block behind it or without, and
 /// leaves a folder: RUN/model is the trained model, RUN/config.toml every value of the run, RUN/train.jsonl a line a
-/// step. With `--freeze-encoder` only the block is trained, on vectors that are computed once; that takes seconds.
+/// step. Where the best state by validation is not the last, both are kept: RUN/model is the one that `--keep` names,
+/// RUN/last or RUN/best the other. With `--freeze-encoder` only the block is trained, on vectors that are computed
+/// once; that takes seconds.
 ///
 /// Values come from the defaults, then the preset, then the file, then the switches and `--set`, each over the one
 /// before. Ctrl-C saves and says how to go on.
@@ -204,7 +206,8 @@ struct Switches {
     #[serde(skip_serializing_if = "Option::is_none")]
     patience: Option<usize>,
 
-    /// Which state becomes the model: best or last [default: best]
+    /// Which state becomes RUN/model: best or last; the other one stays beside it, as RUN/last or RUN/best. Without
+    /// validation there is only the last [default: best]
     #[arg(long, value_name = "WHICH", value_parser = ["best", "last"], hide_possible_values = true)]
     #[arg(help_heading = "Validation")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -266,6 +269,10 @@ pub(super) fn summary(report: &TrainReport) -> Vec<String> {
     let (run, model, data) = (&report.run, shown(model), shown(&report.data));
     let (index, hits) = (shown(&run.join("index")), shown(&run.join("run.trec")));
     lines.push(format!("model: {model}"));
+    if let Some(other) = &report.other {
+        let name = other.file_name().unwrap_or_default().display();
+        lines.push(format!("the {name} state: {}", shown(other)));
+    }
     lines.push("next:".to_owned());
     lines.push(format!("  sbmoe encode --model {model} --corpus {data} --out {index}"));
     lines.push(format!(

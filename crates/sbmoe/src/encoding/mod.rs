@@ -5,11 +5,13 @@
 //! vectors without running the encoder.
 
 mod batches;
+mod corpus;
 mod maker;
 mod reapply;
 mod stream;
 
 pub use batches::token_batches;
+pub use corpus::Corpus;
 pub use maker::{Encoded, Normalize, VectorMaker, VectorOptions};
 pub use reapply::reapply;
-pub use stream::{Corpus, EncodeOptions, EncodeOutcome, encode};
+pub use stream::{EncodeOptions, EncodeOutcome, encode};

@@ -1,18 +1,17 @@
 //! Streaming a corpus through a model into an index: one thread reads and tokenises, the pool computes, this one writes.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
-use sbmoe_index::{FileRecord, Manifest};
-use sbmoe_ir::Collection;
-use sbmoe_ir::collection::{Documents, documents_of};
+use anyhow::{Context as _, Result};
+use sbmoe_index::Manifest;
 use sbmoe_model::moe::{Block, Gate};
 use serde_json::json;
 
 use super::batches::BATCH_TOKENS;
+use super::corpus::Corpus;
 use super::maker::VectorMaker;
 use crate::index_folder::{Batch, DocumentRow, IndexBuilder, IndexPlan, IndexState};
 
@@ -21,58 +20,6 @@ const WAITING: usize = 4;
 
 /// The rows so far are made safe this often.
 const CHECKPOINT: Duration = Duration::from_secs(5);
-
-/// Documents to encode: a BEIR folder, or one JSON-lines file.
-#[derive(Debug, Clone)]
-pub struct Corpus {
-    file: PathBuf,
-}
-
-impl Corpus {
-    /// The corpus at `path`.
-    ///
-    /// # Errors
-    /// A folder without a corpus.
-    pub fn open(path: &Path) -> Result<Self> {
-        let file = if path.is_dir() { Collection::open(path)?.corpus_file()? } else { path.to_owned() };
-        ensure!(
-            file.exists(),
-            "there is no corpus `{}`: name a BEIR folder or a .jsonl file",
-            path.display()
-        );
-        Ok(Self { file })
-    }
-
-    /// The documents from the first on.
-    ///
-    /// # Errors
-    /// A file that cannot be opened.
-    pub fn documents(&self) -> Result<Documents> {
-        Ok(documents_of(&self.file)?)
-    }
-
-    /// Reads every record once, so that a malformed line is found before the long work.
-    ///
-    /// # Errors
-    /// A malformed line, or no document at all.
-    pub fn count(&self) -> Result<u64> {
-        let mut count = 0;
-        for document in self.documents()? {
-            document?;
-            count += 1;
-        }
-        ensure!(count > 0, "`{}` holds no documents", self.file.display());
-        Ok(count)
-    }
-
-    /// SHA-256 of the file, which tells a resumed encoding that it goes on with the same documents.
-    ///
-    /// # Errors
-    /// A file that cannot be read.
-    pub fn checksum(&self) -> Result<String> {
-        Ok(FileRecord::of(&self.file)?.sha256)
-    }
-}
 
 /// How to encode.
 #[derive(Debug, Clone)]

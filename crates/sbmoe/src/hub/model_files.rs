@@ -1,8 +1,8 @@
 //! Which of a repository's files make a model.
 //!
 //! Repositories hold more than is needed (weights in four formats, pictures), so that files are asked for by name:
-//! the configuration, the tokenizer, the first format of weights that there is, and the folders that `modules.json`
-//! names.
+//! the configuration, the tokenizer, the first format of weights that there is (safetensors before PyTorch's, one file
+//! before several), and the folders that `modules.json` names.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -78,26 +78,38 @@ fn collect_encoder(folder: &str, get: &mut Get<'_>) -> Result<()> {
     {
         bail!("it has neither `tokenizer.json` nor `vocab.txt`, so its texts cannot be cut into tokens");
     }
-    if get(&within(folder, "model.safetensors"), Need::Optional)?.is_some() {
-        return Ok(());
-    }
-    if let Some(path) = get(&within(folder, "model.safetensors.index.json"), Need::Optional)? {
-        let index: WeightIndex = read_json(&path)?;
-        let shards: BTreeSet<&str> = index.weight_map.values().map(String::as_str).collect();
-        for shard in shards {
-            ensure!(is_plain(shard), "`model.safetensors.index.json` names the file `{shard}`");
-            let file = within(folder, shard);
-            get(&file, Need::Required)?
-                .with_context(|| format!("it has no `{file}`, which its index names"))?;
+    collect_weights(folder, get)
+}
+
+fn collect_weights(folder: &str, get: &mut Get<'_>) -> Result<()> {
+    for whole in ["model.safetensors", "pytorch_model.bin"] {
+        if get(&within(folder, whole), Need::Optional)?.is_some()
+            || collect_shards(folder, &format!("{whole}.index.json"), get)?
+        {
+            return Ok(());
         }
+    }
+    // Where the hub could not be asked, this says so; where it was, it answers as before.
+    if get(&within(folder, "pytorch_model.bin"), Need::Required)?.is_some() {
         return Ok(());
     }
-    if get(&within(folder, "pytorch_model.bin"), Need::Required)?.is_none() {
-        bail!(
-            "it has neither `model.safetensors` nor `pytorch_model.bin`, so it has no weights that can be read"
-        );
+    bail!(
+        "it has neither `model.safetensors` nor `pytorch_model.bin`, whole or in shards, so it has no weights that can be \
+         read"
+    )
+}
+
+/// Asks for the weights that an index names; whether there is such an index.
+fn collect_shards(folder: &str, index: &str, get: &mut Get<'_>) -> Result<bool> {
+    let Some(path) = get(&within(folder, index), Need::Optional)? else { return Ok(false) };
+    let WeightIndex { weight_map } = read_json(&path)?;
+    let shards: BTreeSet<&str> = weight_map.values().map(String::as_str).collect();
+    for shard in shards {
+        ensure!(is_plain(shard), "`{index}` names the file `{shard}`");
+        let file = within(folder, shard);
+        get(&file, Need::Required)?.with_context(|| format!("it has no `{file}`, which `{index}` names"))?;
     }
-    Ok(())
+    Ok(true)
 }
 
 fn within(folder: &str, file: &str) -> String {

@@ -14,9 +14,9 @@ use super::tokens::{Side, tokenize};
 pub(super) fn inputs(run: &Prepared, observe: &mut Observer<'_>) -> Result<Inputs> {
     let Prepared { retriever, queries, documents, .. } = run;
     if run.config.freeze_encoder {
-        let vectors =
+        let pooled =
             pooled(retriever, &run.fingerprint, (queries, documents), &run.folder.pooled(), observe)?;
-        return Ok(Inputs::Pooled { queries: vectors.queries, documents: vectors.documents });
+        return Ok(Inputs::Pooled { queries: pooled.queries, documents: pooled.documents });
     }
     Ok(Inputs::Tokens {
         queries: tokenize(retriever, Side::Query, &queries.contents, observe)?,
@@ -34,14 +34,7 @@ pub(super) fn held_out_vectors(
     let hidden = run.retriever.architecture.hidden();
     match inputs {
         Inputs::Pooled { queries, documents } => {
-            let rows = |vectors: &[f32], ordinals: &[u32]| -> Vec<f32> {
-                ordinals
-                    .iter()
-                    .flat_map(|&row| &vectors[row as usize * hidden..][..hidden])
-                    .copied()
-                    .collect()
-            };
-            Ok((rows(queries, &held_out.queries), rows(documents, &held_out.documents)))
+            Ok((queries.rows(&held_out.queries, hidden), documents.rows(&held_out.documents, hidden)))
         }
         Inputs::Tokens { queries, documents } => {
             let name = "scoring the encoder alone";

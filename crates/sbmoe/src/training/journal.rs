@@ -32,8 +32,9 @@ struct StepLine {
     gradient_norm: f64,
     /// What the learning rates were multiplied by.
     rate: f64,
-    /// Tokens of the batch; texts when vectors are stored.
+    /// Tokens of the batch's texts; with a frozen encoder, the tokens that the stored vectors were made of.
     tokens: usize,
+    /// `tokens` by `seconds`; with a frozen encoder no token is read again, so it says how fast the block learns.
     tokens_per_s: f64,
     seconds: f64,
     /// Texts that each expert received; empty where none is preferred.
@@ -69,6 +70,7 @@ pub(super) struct Journal {
     validations: File,
     events: EventFile,
     encoder_alone: Option<f64>,
+    last_score: Option<f64>,
 }
 
 impl Journal {
@@ -84,18 +86,25 @@ impl Journal {
         steps.iter().try_for_each(|line| line.show(&mut events))?;
         validations.iter().try_for_each(|line| line.show(&mut events))?;
         let encoder_alone = validations.iter().find(|line| line.encoder_alone).map(|line| line.score);
+        let last_score = validations.iter().rfind(|line| !line.encoder_alone).map(|line| line.score);
         let append = |path: &Path| OpenOptions::new().create(true).append(true).open(path);
         Ok(Self {
             steps: append(&folder.steps())?,
             validations: append(&folder.validations())?,
             events,
             encoder_alone,
+            last_score,
         })
     }
 
     /// What the encoder alone scored, where it was measured.
     pub(super) fn encoder_alone(&self) -> Option<f64> {
         self.encoder_alone
+    }
+
+    /// What the last validation before this session scored, if there was one.
+    pub(super) fn last_score(&self) -> Option<f64> {
+        self.last_score
     }
 
     pub(super) fn step(&mut self, report: &StepReport) -> io::Result<()> {

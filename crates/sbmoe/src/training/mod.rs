@@ -83,6 +83,7 @@ pub fn run(request: &TrainRequest, observe: &mut Observer<'_>) -> Result<TrainRe
         run: request.out.clone(),
         data: request.config.data.clone().unwrap_or_default(),
         model: None,
+        other: None,
         finished: false,
         steps: 0,
         encoder_alone: None,
@@ -112,6 +113,7 @@ fn work(mut run: Prepared, report: &mut TrainReport, observe: &mut Observer<'_>)
     }
     let inputs = inputs(&run, observe)?;
     let mut journal = Journal::open(&run.folder, run.position.as_ref())?;
+    report.last = journal.last_score();
     let cpu = run.retriever.ops.clone();
     let hidden = run.retriever.architecture.hidden();
     let documents = std::mem::take(&mut run.documents);
@@ -213,21 +215,34 @@ fn score_encoder(
     Ok(score)
 }
 
-/// Saves the model, and the last state beside it when the best is another.
+/// Saves the model, and beside it the state that was not chosen, where that is another.
 fn save(run: &mut Prepared, config: &TrainConfig, groups: &Groups, report: &mut TrainReport) -> Result<()> {
-    let keeps_best = config.keep == Keep::Best;
-    let score = if keeps_best { report.best } else { report.last };
+    let (score, other_score) = match config.keep {
+        // Without validation the last state is the only one, and nobody scored it.
+        Keep::Best => (report.best, report.last),
+        Keep::Last => (report.last, report.best),
+    };
     let why = "training is done, but the model cannot be saved; make room and run again with `--resume`";
     run.retriever.save(&run.folder.model(), &report::card(run, score)).context(why)?;
-    if keeps_best && report.best_step.is_some_and(|best| best != report.steps) {
-        let Retriever { ops, architecture, parameters, .. } = &mut run.retriever;
-        let model = (&*architecture, groups);
-        let mut optimizer = Optimizer::new(&**ops, architecture, groups);
-        run.folder.checkpoint().load(&**ops, model, &run.identity, parameters, &mut optimizer)?;
-        run.retriever.save(&run.folder.last(), &report::card(run, report.last)).context(why)?;
-    } else if run.folder.last().is_dir() {
-        fs_err::remove_dir_all(run.folder.last())?;
-    }
     report.model = Some(run.folder.model());
+    let other = run.folder.other(config.keep);
+    if report.best_step.is_none_or(|best| best == report.steps) {
+        if other.is_dir() {
+            fs_err::remove_dir_all(other)?;
+        }
+        return Ok(());
+    }
+    let checkpoint = run.folder.checkpoint();
+    let Retriever { ops, architecture, parameters, .. } = &mut run.retriever;
+    let model = (&*architecture, groups);
+    match config.keep {
+        Keep::Best => {
+            let mut optimizer = Optimizer::new(&**ops, architecture, groups);
+            checkpoint.load(&**ops, model, &run.identity, parameters, &mut optimizer)?;
+        }
+        Keep::Last => checkpoint.load_best(&**ops, model, parameters)?,
+    }
+    run.retriever.save(&other, &report::card(run, other_score)).context(why)?;
+    report.other = Some(other);
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! The pooled vectors of a frozen encoder, computed once and kept beside the runs that use them.
 //!
-//! `<parent of RUN>/.pooled/<key>/` holds `queries.npy`, `documents.npy` and, written last, `pooled.json` with their
-//! sizes and checksums. The key is a hash of everything that the vectors depend on, so a folder is never stale; one
+//! `<parent of RUN>/.pooled/<key>/` holds `queries.npy` and `documents.npy`, beside each a `*.texts.npy` (u64
+//! `[texts, 2]`: the text's key, its number of tokens) and, written last, `pooled.json` with their sizes and checksums.
+//! The key is a hash of everything that the vectors depend on, so a folder is never stale; one
 //! whose files were damaged is computed again. A run that was killed while it computed them leaves `*.npy.partial` and
 //! `*.npy.rows`, the number of vectors that are whole, from which the next run goes on.
 
@@ -12,9 +13,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use fs_err::{File, OpenOptions};
-use sbmoe_index::{FileRecord, VectorWriter, Vectors, partial_path};
+use sbmoe_index::{Array, ArrayWriter, FileRecord, Shape, VectorWriter, Vectors, partial_path};
 use sbmoe_kernels::Cpu;
+use sbmoe_model::moe::text_key;
 use sbmoe_model::retriever::Retriever;
+use sbmoe_train::PooledTexts;
 use serde::{Deserialize, Serialize};
 
 use super::encoder_pass::encode;
@@ -25,7 +28,7 @@ use super::tokens::{Side, tokenize};
 use crate::sha256::Sha256Hex;
 
 /// The version of the folder's layout and of what its key covers.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A killed run computes at most this much again.
 const BETWEEN_FLUSHES: Duration = Duration::from_secs(5);
@@ -38,11 +41,11 @@ const DOCUMENTS: &str = "documents.npy";
 const MANIFEST: &str = "pooled.json";
 const LOCK: &str = "lock";
 
-/// Pooled vectors, `[texts, hidden]` each.
+/// The pooled texts of a run.
 #[derive(Debug)]
 pub(super) struct Pooled {
-    pub(super) queries: Vec<f32>,
-    pub(super) documents: Vec<f32>,
+    pub(super) queries: PooledTexts,
+    pub(super) documents: PooledTexts,
 }
 
 /// `pooled.json`.
@@ -50,8 +53,15 @@ pub(super) struct Pooled {
 struct Manifest {
     format: u32,
     hidden: usize,
-    queries: FileRecord,
-    documents: FileRecord,
+    queries: SideRecord,
+    documents: SideRecord,
+}
+
+/// What was written of one side.
+#[derive(Debug, Serialize, Deserialize)]
+struct SideRecord {
+    vectors: FileRecord,
+    texts: FileRecord,
 }
 
 /// The vectors of all texts: stored ones if there are any, else computed and stored under `folder`.
@@ -123,7 +133,8 @@ fn lock(folder: &Path, observe: &mut Observer<'_>) -> Result<File> {
 fn clear(folder: &Path) -> Result<()> {
     remove_if_there(&folder.join(MANIFEST))?;
     for path in [folder.join(QUERIES), folder.join(DOCUMENTS)] {
-        [rows_path(&path), partial_path(&path), path].iter().try_for_each(|path| remove_if_there(path))?;
+        let own = [texts_path(&path), rows_path(&path), partial_path(&path), path];
+        own.iter().try_for_each(|path| remove_if_there(path))?;
     }
     Ok(())
 }
@@ -140,6 +151,11 @@ fn rows_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".rows");
     PathBuf::from(name)
+}
+
+/// Where the keys and the numbers of tokens stand beside the vectors at `path`.
+fn texts_path(path: &Path) -> PathBuf {
+    path.with_extension("texts.npy")
 }
 
 fn key(retriever: &Retriever<Cpu>, fingerprint: &str, queries: &Texts, documents: &Texts) -> String {
@@ -162,12 +178,22 @@ fn key(retriever: &Retriever<Cpu>, fingerprint: &str, queries: &Texts, documents
 fn read(folder: &Path, hidden: usize, queries: usize, documents: usize) -> Result<Pooled> {
     let manifest: Manifest = serde_json::from_slice(&fs_err::read(folder.join(MANIFEST))?)?;
     ensure!(manifest.format == FORMAT, "`{MANIFEST}` has format {}, not {FORMAT}", manifest.format);
-    let read = |name: &str, record: &FileRecord, texts: usize| -> Result<Vec<f32>> {
+    let read = |name: &str, record: &SideRecord, texts: usize| -> Result<PooledTexts> {
         let path = folder.join(name);
-        ensure!(FileRecord::of(&path)? == *record, "`{name}` is not the file that was written");
+        for (path, record) in [(&path, &record.vectors), (&texts_path(&path), &record.texts)] {
+            let name = path.file_name().unwrap_or_default().display();
+            ensure!(FileRecord::of(path)? == *record, "`{name}` is not the file that was written");
+        }
         let vectors = Vectors::open(&path)?;
+        let known = Array::<u64>::open_as(&texts_path(&path), Shape::Matrix(2))?;
         ensure!((vectors.len(), vectors.dim()) == (texts, hidden), "`{name}` holds other vectors");
-        Ok(vectors.as_slice().to_vec())
+        ensure!(known.rows() == texts, "`{name}` and what is known of its texts differ in number");
+        let (known, _) = known.as_slice().as_chunks::<2>();
+        Ok(PooledTexts {
+            vectors: vectors.as_slice().to_vec(),
+            keys: known.iter().map(|[key, _]| *key).collect(),
+            tokens: known.iter().map(|[_, tokens]| *tokens as u32).collect(),
+        })
     };
     Ok(Pooled {
         queries: read(QUERIES, &manifest.queries, queries)?,
@@ -182,8 +208,11 @@ fn compute(
     texts: &Texts,
     path: &Path,
     observe: &mut Observer<'_>,
-) -> Result<FileRecord> {
+) -> Result<SideRecord> {
     let tokens = tokenize(retriever, side, &texts.contents, observe)?;
+    let mut known = ArrayWriter::create(&texts_path(path), Shape::Matrix(2))?;
+    tokens.iter().try_for_each(|ids| known.push(&[text_key(ids), ids.len() as u64]))?;
+    let texts = known.finish()?;
     let name = match side {
         Side::Query => "encoding queries",
         Side::Document => "encoding documents",
@@ -202,7 +231,7 @@ fn compute(
     // Batches are whole, so that a run that goes on makes the same ones.
     keep(&mut writer, path)?;
     encoded?;
-    Ok(writer.finish()?)
+    Ok(SideRecord { vectors: writer.finish()?, texts })
 }
 
 /// A writer behind the vectors that are whole already.

@@ -19,7 +19,7 @@ use crate::sha256::Sha256Hex;
 #[derive(Debug, Serialize)]
 pub(super) struct Provenance {
     version: &'static str,
-    /// The commit that the program was built from, where the build said so.
+    /// The commit that the program was built from, where the build knew it (`build.rs`).
     commit: Option<&'static str>,
     cpu: Processor,
     seed: u64,
@@ -75,7 +75,7 @@ impl Provenance {
         }
         Ok(Self {
             version: env!("CARGO_PKG_VERSION"),
-            commit: option_env!("SBMOE_COMMIT"),
+            commit: option_env!("SBMOE_BUILD_COMMIT"),
             cpu: Processor {
                 architecture: std::env::consts::ARCH,
                 level: cpu.level().to_string(),

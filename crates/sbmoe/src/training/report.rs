@@ -20,6 +20,9 @@ pub struct TrainReport {
     pub data: PathBuf,
     /// The saved model; `None` when the run was broken off.
     pub model: Option<PathBuf>,
+    /// The state that `--keep` did not choose, as a model too; `None` where the best is the last, without validation, or
+    /// when the run was broken off.
+    pub other: Option<PathBuf>,
     /// Whether all epochs are done or patience ran out.
     pub finished: bool,
     /// Steps taken in all.
@@ -30,7 +33,7 @@ pub struct TrainReport {
     pub best: Option<f64>,
     /// The step at which it was reached.
     pub best_step: Option<u64>,
-    /// The last validation nDCG@10 of this session.
+    /// The last validation nDCG@10.
     pub last: Option<f64>,
     /// The loss of the last step of this session.
     pub loss: Option<f64>,

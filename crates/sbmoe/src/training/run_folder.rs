@@ -7,15 +7,15 @@
 //! RUN/validation.jsonl   one line a validation
 //! RUN/tensorboard/       the same for TensorBoard
 //! RUN/checkpoint/        what `--resume` goes on from
-//! RUN/model/             the saved model: the best by validation, or the last
-//! RUN/last/              the last, where the best is another
+//! RUN/model/             the saved model: the state that `--keep` chose, the best by validation or the last
+//! RUN/last/, RUN/best/   the state that it did not choose, a saved model too, where that is another
 //! ```
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use sbmoe_train::{Checkpoint, CheckpointError, Position};
+use sbmoe_train::{Checkpoint, CheckpointError, Keep, Position};
 
 /// Files of a run that stand or fall with its model; an overwritten run takes them along.
 const DERIVED: [&str; 3] = ["run.trec", "scores.json", "per_query.tsv"];
@@ -47,9 +47,13 @@ impl RunFolder {
         self.path.join("model")
     }
 
-    /// The last state as a model, where the best is another.
-    pub fn last(&self) -> PathBuf {
-        self.path.join("last")
+    /// The state that `keep` does not choose, as a model: `last` beside the best, `best` beside the last. There is none
+    /// where both are the same.
+    pub fn other(&self, keep: Keep) -> PathBuf {
+        self.path.join(match keep {
+            Keep::Best => "last",
+            Keep::Last => "best",
+        })
     }
 
     pub(super) fn environment(&self) -> PathBuf {
@@ -136,7 +140,7 @@ impl RunFolder {
                 fs_err::remove_file(file)?;
             }
         }
-        for folder in [self.tensorboard(), self.last()] {
+        for folder in [self.tensorboard(), self.other(Keep::Best), self.other(Keep::Last)] {
             if folder.is_dir() {
                 fs_err::remove_dir_all(folder)?;
             }

@@ -173,3 +173,16 @@ fn what_is_no_collection_is_an_error() {
         "`absent` is not a folder: a collection is a folder with `corpus.jsonl`, `queries.jsonl` and `qrels/`",
     );
 }
+
+#[test]
+fn an_empty_collection_is_not_sound() {
+    let no_judgments = "query-id\tcorpus-id\tscore\n";
+    let ran = check(&[("corpus.jsonl", ""), ("queries.jsonl", ""), ("qrels/test.tsv", no_judgments)], "beir");
+    assert_eq!(
+        findings(&ran),
+        "error: corpus: no records: 1\n  beir/corpus.jsonl:1: the file holds no records\n\
+         error: queries: no records: 1\n  beir/queries.jsonl:1: the file holds no records\n\n\
+         not sound: errors 2, remarks 0\n"
+    );
+    assert_eq!(ran.code, Some(1));
+}

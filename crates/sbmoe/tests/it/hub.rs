@@ -1,5 +1,6 @@
 //! Models by name, against a hub and a storage that stand in for the real ones on this machine.
 
+mod shards;
 mod stand_in;
 
 use std::path::Path;
@@ -144,26 +145,6 @@ fn a_sentence_transformers_folder_brings_its_modules() {
     assert!(
         !asked("1_Pooling/model") && !asked("3_Normalize/model"),
         "modules without weights are not asked for any"
-    );
-}
-
-#[test]
-fn weights_in_shards_are_all_brought() {
-    let cache = tempfile::tempdir().unwrap();
-    let mut hub = StandIn::new(NAME);
-    hub.small("config.json", "{}");
-    hub.small("vocab.txt", "[PAD]");
-    hub.small(
-        "model.safetensors.index.json",
-        r#"{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors", "c": "model-1.safetensors"}}"#,
-    );
-    hub.large("model-1.safetensors", b"one".to_vec());
-    hub.large("model-2.safetensors", b"two".to_vec());
-    let hub = hub.start();
-    let resolved = ask(&environment(&hub.endpoint(), cache.path())).unwrap();
-    assert_eq!(
-        (read(&resolved, "model-1.safetensors"), read(&resolved, "model-2.safetensors")),
-        (b"one".to_vec(), b"two".to_vec())
     );
 }
 

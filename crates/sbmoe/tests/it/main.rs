@@ -3,12 +3,19 @@
 mod house;
 mod shipped_collection;
 
+mod authors_sample;
 mod folder;
 mod program;
 mod tiny_model;
 
+mod bad_weights;
+mod build_commit;
 mod data;
 mod evaluate;
+mod formats;
+mod import_pt;
+#[cfg(unix)]
+mod killed_encode;
 mod quickstart;
 mod retrieval;
 mod train;

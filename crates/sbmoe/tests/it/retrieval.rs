@@ -204,6 +204,19 @@ fn an_encoding_that_was_killed_goes_on_and_a_finished_one_is_left_alone() {
 }
 
 #[test]
+fn an_id_that_stands_twice_is_refused_before_anything_is_written() {
+    let place = Place::new();
+    let corpus = place.data.join("corpus.jsonl");
+    let text = fs_err::read_to_string(&corpus).expect("the corpus is there");
+    fs_err::write(&corpus, format!("{text}\n{{\"_id\": \"d3\", \"text\": \"again\"}}\n"))
+        .expect("a writable folder");
+    let error = fails(&mut place.encode(&place.encoder, "never", &[]));
+    assert!(error.contains("corpus.jsonl:22: the id `d3` stands on line 3 already"), "{error}");
+    assert!(error.contains("remove one of the two lines or rename"), "{error}");
+    assert!(!place.path("never").exists());
+}
+
+#[test]
 fn a_damaged_index_is_found() {
     let place = Place::new();
     succeeds(&mut place.encode(&place.encoder, "index", &[]));

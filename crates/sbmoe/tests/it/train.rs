@@ -1,11 +1,13 @@
 //! `sbmoe train`, end to end on a tiny encoder and a tiny collection.
 
+mod frozen;
+mod kept;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use sbmoe_model::checkpoint::Checkpoint;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -55,9 +57,12 @@ fn lines(path: &Path) -> Vec<Value> {
 
 /// The weights that a run saved, by file.
 fn weights(run: &Path) -> Vec<(String, Vec<u8>)> {
-    let files = ["model/model.safetensors", "model/2_SBMoE/model.safetensors", "last/model.safetensors"];
+    let folders = ["model", "last", "best"].into_iter();
+    let files: Vec<String> = folders
+        .flat_map(|folder| ["", "2_SBMoE/"].map(|module| format!("{folder}/{module}model.safetensors")))
+        .collect();
     let there = files.iter().filter(|file| run.join(file).exists());
-    there.map(|file| ((*file).to_owned(), bytes(&run.join(file)))).collect()
+    there.map(|file| (file.clone(), bytes(&run.join(file)))).collect()
 }
 
 #[track_caller]
@@ -99,6 +104,7 @@ fn a_full_run_leaves_its_folder() {
     let environment: Value = serde_json::from_slice(&bytes(&run.join("env.json"))).unwrap();
     assert_eq!(environment["seed"], 3);
     assert_eq!(environment["data"]["qrels/dev.tsv"]["sha256"].as_str().map(str::len), Some(64));
+    assert_eq!(environment["commit"].as_str(), option_env!("SBMOE_BUILD_COMMIT"), "the build's own");
     assert_eq!(environment["model"]["fingerprint"].as_str().map(str::len), Some(64));
     let saved: Value = serde_json::from_slice(&bytes(&run.join("model/2_SBMoE/config.json"))).unwrap();
     assert_eq!((&saved["experts"], &saved["gate"]), (&Value::from(3), &Value::from("all")));
@@ -152,53 +158,6 @@ fn parts_of_the_data_can_be_chosen() {
         &["--preset", "paper", "--max-length", "32", "--validation", "0"],
         &["12 training queries, 24 positives"],
     );
-}
-
-#[test]
-fn a_frozen_run_reuses_pooled_vectors_and_repairs_damaged_ones() {
-    let place = Place::new();
-    let first = succeeds(&mut place.train("first", &["--freeze-encoder"]));
-    assert!(stderr(&first).contains("pooled vectors: stored in"), "{}", stderr(&first));
-    let tensors = |folder: &Path| {
-        let file = Checkpoint::open_file(&folder.join("model.safetensors")).unwrap();
-        file.names().map(|name| (name.to_owned(), file.get(name).unwrap())).collect::<Vec<_>>()
-    };
-    assert!(tensors(&place.run("first/model")) == tensors(&place.model), "the encoder stays as it was");
-    let second = succeeds(&mut place.train("second", &["--freeze-encoder"]));
-    assert!(stderr(&second).contains("pooled vectors: reused from"), "{}", stderr(&second));
-
-    let cache = fs_err::read_dir(place.run(".pooled")).unwrap().next().unwrap().unwrap().path();
-    let mut damaged = bytes(&cache.join("documents.npy"));
-    *damaged.last_mut().unwrap() ^= 1;
-    fs_err::write(cache.join("documents.npy"), damaged).unwrap();
-    let third = succeeds(&mut place.train("third", &["--freeze-encoder"]));
-    assert!(
-        stderr(&third).contains("are computed again: `documents.npy` is not the file"),
-        "{}",
-        stderr(&third)
-    );
-    assert_same_weights(&place.run("first"), &place.run("second"));
-    assert_same_weights(&place.run("first"), &place.run("third"));
-}
-
-#[test]
-fn pooled_vectors_that_a_killed_run_left_are_taken_up() {
-    let place = Place::new();
-    succeeds(&mut place.train("first", &["--freeze-encoder"]));
-    let cache = fs_err::read_dir(place.run(".pooled")).unwrap().next().unwrap().unwrap().path();
-    // All documents were whole and the manifest was not written yet; a changed number shows that they are not computed.
-    let mut documents = bytes(&cache.join("documents.npy"));
-    *documents.last_mut().unwrap() ^= 1;
-    fs_err::remove_file(cache.join("pooled.json")).unwrap();
-    fs_err::remove_file(cache.join("documents.npy")).unwrap();
-    fs_err::write(cache.join("documents.npy.partial"), &documents).unwrap();
-    fs_err::write(cache.join("documents.npy.rows"), "20").unwrap();
-    let queries = bytes(&cache.join("queries.npy"));
-    fs_err::write(cache.join("queries.npy"), "no rows are known of this one").unwrap();
-    succeeds(&mut place.train("second", &["--freeze-encoder"]));
-    assert!(bytes(&cache.join("documents.npy")) == documents);
-    assert!(bytes(&cache.join("queries.npy")) == queries);
-    assert!(!cache.join("documents.npy.rows").exists());
 }
 
 #[test]

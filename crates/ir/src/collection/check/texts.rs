@@ -35,6 +35,8 @@ pub struct TextsReport {
     pub count: u64,
     /// Their lengths; `None` when there are no records.
     pub words: Option<Lengths>,
+    /// The file, when it holds nothing: neither records nor malformed lines.
+    pub no_records: Findings,
     /// Lines that are no record.
     pub malformed: Findings,
     /// Ids that stood on an earlier line.
@@ -50,6 +52,7 @@ pub struct TextsReport {
 impl TextsReport {
     pub(super) fn findings(&self) -> impl Iterator<Item = (&'static str, Severity, &Findings)> {
         [
+            ("no records", Severity::Error, &self.no_records),
             ("malformed lines", Severity::Error, &self.malformed),
             ("duplicate ids", Severity::Error, &self.duplicate_ids),
             ("ids that a TREC file cannot hold", Severity::Error, &self.unwritable_ids),
@@ -69,6 +72,7 @@ pub(super) fn tally<T>(
         path: records.path(),
         count: 0,
         words: None,
+        no_records: Findings::default(),
         malformed: Findings::default(),
         duplicate_ids: Findings::default(),
         unwritable_ids: Findings::default(),
@@ -110,6 +114,9 @@ pub(super) fn tally<T>(
             }
             None => drop(texts.insert(hash_of(&text), line as u32)),
         }
+    }
+    if report.count == 0 && report.malformed.count == 0 {
+        report.no_records.add(&path, 1, || "the file holds no records".to_owned());
     }
     report.words = summary(&lengths);
     Ok((report, ids))

@@ -11,6 +11,7 @@ mod cpu;
 mod key;
 mod ops;
 mod pooling;
+mod precision;
 pub mod reference;
 mod tokens;
 
@@ -21,5 +22,6 @@ pub use ops::{
     EmbeddingGradient, EmbeddingTables, LinearSize, NormOutput, Ops,
 };
 pub use pooling::Pooling;
+pub use precision::Precision;
 pub use reference::Reference;
 pub use tokens::Tokens;

@@ -4,7 +4,7 @@
 //! Gradients of parameters are added to what is there; gradients of activations replace it unless the name says `add`.
 //! Sizes are the caller's word: an implementation may panic when a buffer is too short, never read beyond it.
 
-use crate::{Dropout, Pooling, Tokens};
+use crate::{Dropout, Pooling, Precision, Tokens};
 
 /// A weight and a bias: of a linear layer (`[outputs, inputs]`, `[outputs]`) or of a layer norm (`[hidden]`, `[hidden]`).
 #[derive(Debug)]
@@ -238,6 +238,12 @@ pub trait Ops: Send + Sync {
         gradient: EmbeddingGradient<'_, Self::Buffer>,
     );
 
+    /// Lays out the weight `[outputs, inputs]` of a linear layer for [`Ops::linear`], which then computes in `precision`
+    /// (with `before` it always does in full precision). Changing the weight undoes it. An implementation may have
+    /// nothing to lay out.
+    fn prepare_weight(&self, outputs: usize, inputs: usize, precision: Precision, weight: &mut Self::Buffer) {
+        let _ = (outputs, inputs, precision, weight);
+    }
     /// `output = activation(x · weightᵀ + bias)`; `before`, when asked for, receives what the activation was taken of.
     fn linear(
         &self,

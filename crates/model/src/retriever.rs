@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use sbmoe_kernels::{Ops, Tokens};
+use sbmoe_kernels::{Ops, Precision, Tokens};
 
 use crate::architecture::Architecture;
-use crate::checkpoint::{CheckpointError, NamedTensor, Wanted};
+use crate::checkpoint::{Checkpoint, CheckpointError, NamedTensor, Wanted};
 use crate::folder::{
     FolderError, ModelCard, ModelFolder, WriteBlock, WriteFolder, write_sentence_transformers,
 };
@@ -51,18 +51,25 @@ impl<O: Ops> Retriever<O> {
     /// A folder, a tokenizer or weights that cannot be used; the error names the file.
     pub fn open(dir: &Path, ops: Arc<O>, max_length: Option<usize>) -> Result<Self, RetrieverError> {
         let folder = ModelFolder::open(dir)?;
-        let tokenizer = folder.tokenizer(None, max_length)?;
         let architecture = Architecture::new(folder.bert.clone(), folder.pooling, folder.block_config()?);
-        let (encoder, block) = architecture.layout.parameters().split_at(architecture.encoder_parameters());
-        let mut selection = folder.checkpoint()?.select(&wanted(encoder))?;
-        if let Some(checkpoint) = folder.block_checkpoint()? {
-            let own = checkpoint.select(&wanted(block))?;
-            selection.tensors.extend(own.tensors);
-            selection.unexpected.extend(own.unexpected);
+        // The two slow parts of a cold start side by side: parsing the vocabulary, and copying the weights.
+        let (tokenizer, weights) = std::thread::scope(|scope| {
+            let tokenizer = scope.spawn(|| folder.tokenizer(None, max_length));
+            let weights = load(&folder, &architecture, &*ops);
+            (tokenizer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), weights)
+        });
+        let (tokenizer, (parameters, unexpected)) = (tokenizer?, weights?);
+        Ok(Self { ops, architecture, parameters, folder, unexpected, tokenizer })
+    }
+
+    /// Lays the encoder's weights out for encoding in `precision`; the block stays in f32. Takes effect until the
+    /// parameters change.
+    pub fn prepare(&mut self, precision: Precision) {
+        let Architecture { bert, layout, .. } = &self.architecture;
+        for id in bert.product_weights() {
+            let shape = &layout.get(id).shape;
+            self.ops.prepare_weight(shape[0], shape[1], precision, self.parameters.get_mut(id));
         }
-        let buffers = selection.tensors.iter().map(|tensor| ops.upload(&tensor.values)).collect();
-        let parameters = Tensors::from_buffers(buffers);
-        Ok(Self { ops, architecture, parameters, folder, unexpected: selection.unexpected, tokenizer })
     }
 
     /// Replaces the block by a fresh one, or removes it.
@@ -166,6 +173,29 @@ impl<O: Ops> Retriever<O> {
         };
         Ok(write_sentence_transformers(dir, &model)?)
     }
+}
+
+/// The values of an architecture's parameters, and the names of tensors that it has no place for.
+fn load<O: Ops>(
+    folder: &ModelFolder,
+    architecture: &Architecture,
+    ops: &O,
+) -> Result<(Tensors<O::Buffer>, Vec<String>), RetrieverError> {
+    let (encoder, block) = architecture.layout.parameters().split_at(architecture.encoder_parameters());
+    let (mut buffers, mut unexpected) = (Vec::new(), Vec::new());
+    let mut upload = |checkpoint: Checkpoint, parameters: &[Parameter]| {
+        let selection = checkpoint.select(&wanted(parameters))?;
+        for tensor in selection.tensors() {
+            buffers.push(ops.upload(&tensor?.values));
+        }
+        unexpected.extend(selection.unexpected);
+        Ok::<_, CheckpointError>(())
+    };
+    upload(folder.checkpoint()?, encoder)?;
+    if let Some(checkpoint) = folder.block_checkpoint()? {
+        upload(checkpoint, block)?;
+    }
+    Ok((Tensors::from_buffers(buffers), unexpected))
 }
 
 fn wanted(parameters: &[Parameter]) -> Vec<Wanted> {

@@ -3,12 +3,13 @@
 //! Probabilities live in a block's scratch and nowhere else.
 
 use super::Cpu;
-use super::block::{Left, Panels, Rows, multiply, pack, pack_transposed, panels};
+use super::block::{Left, multiply};
 use super::columns::Columns;
 use super::lanes::LANES;
 use super::level::multiversion;
 use super::mask;
 use super::memory::Buffer;
+use super::packing::{Panels, Rows, pack, pack_transposed, panels};
 use super::softmax::exponentials;
 use crate::{AttentionInputs, Dropout, Tokens};
 

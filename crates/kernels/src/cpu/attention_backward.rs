@@ -4,13 +4,14 @@ use std::f32::consts::LOG2_E;
 
 use super::Cpu;
 use super::attention::{Head, heads, size, split, write_scaled};
-use super::block::{Left, Panels, multiply, pack, pack_transposed, panels};
+use super::block::{Left, multiply};
 use super::columns::Columns;
 use super::functions::exp2_of_negative;
 use super::lanes::{LANES, dot, mul_add};
 use super::level::multiversion;
 use super::mask;
 use super::memory::Buffer;
+use super::packing::{Panels, pack, pack_transposed, panels};
 use crate::AttentionInputs;
 
 /// What all heads read.

@@ -1,13 +1,14 @@
 //! Products in registers: what attention and the large products are made of.
 //!
 //! The right operand is packed into panels of sixteen columns; the left one is read where it lies, or packed into
-//! panels of as many rows as the registers hold.
+//! panels of as many rows as the registers hold (`packing`).
 //! Each element of the result is summed in the order of the inner index, whatever the blocking.
 
 use std::array;
 
 use super::lanes::{LANES, Lanes, mul_add};
 use super::level::{Level, multiversion};
+use super::packing::{Panels, rows_of, tile_rows};
 
 /// The left operand of a product.
 #[derive(Clone, Copy)]
@@ -38,166 +39,12 @@ impl<'a> Left<'a> {
         Self { values, layout: Layout::Columns(stride) }
     }
 
-    /// What [`pack_columns`] wrote for an inner index of `depth`: rows from `row`, which begins a panel, and inner
+    /// What [`pack_columns`](super::packing::pack_columns) wrote for an inner index of `depth`: rows from `row`, which begins a panel, and inner
     /// indices from `first`.
     pub(super) fn panels(level: Level, packed: &'a [f32], depth: usize, row: usize, first: usize) -> Self {
         let height = rows_of(level);
         debug_assert!(row.is_multiple_of(height), "row {row} lies inside a panel of {height}");
         Self { values: &packed[row * depth + first * height..], layout: Layout::Panels(depth) }
-    }
-}
-
-/// Rows of a tile in registers.
-const fn tile_rows(width: usize) -> usize {
-    match width {
-        16 => 12,
-        8 => 6,
-        _ => 2,
-    }
-}
-
-/// Rows of a panel that [`pack_columns`] writes.
-pub(super) fn rows_of(level: Level) -> usize {
-    tile_rows(level.width())
-}
-
-/// Panels that hold `columns` columns.
-pub(super) fn panels(columns: usize) -> usize {
-    columns.div_ceil(LANES)
-}
-
-/// The right operand of a product: panels of [`LANES`] columns, of which some rows take part.
-#[derive(Clone, Copy)]
-pub(super) struct Panels<'a> {
-    values: &'a [f32],
-    /// Rows of a panel in memory.
-    height: usize,
-    /// The first row that takes part, and how many do.
-    range: [usize; 2],
-}
-
-impl<'a> Panels<'a> {
-    /// Packed panels of `height` rows.
-    pub(super) fn new(values: &'a [f32], height: usize) -> Self {
-        Self { values, height, range: [0, height] }
-    }
-
-    /// `depth` of their rows, from `first`.
-    pub(super) fn rows(self, first: usize, depth: usize) -> Self {
-        Self { range: [first, depth], ..self }
-    }
-
-    /// `n` panels, from `first`.
-    pub(super) fn slice(self, first: usize, n: usize) -> Self {
-        let panel = self.height * LANES;
-        Self { values: &self.values[first * panel..][..n * panel], ..self }
-    }
-
-    #[inline(always)]
-    fn len(self) -> usize {
-        self.values.len() / (self.height * LANES)
-    }
-
-    #[inline(always)]
-    fn get(self, panel: usize) -> &'a [Lanes] {
-        let [first, depth] = self.range;
-        &self.values.as_chunks().0[panel * self.height + first..][..depth]
-    }
-}
-
-/// Rows at `stride` from each other, of which `columns` columns count.
-#[derive(Clone, Copy)]
-pub(super) struct Rows<'a> {
-    pub(super) values: &'a [f32],
-    pub(super) stride: usize,
-    pub(super) columns: usize,
-}
-
-impl<'a> Rows<'a> {
-    /// The same rows as the left operand of a product.
-    pub(super) fn left(self) -> Left<'a> {
-        Left::rows(self.values, self.stride)
-    }
-
-    /// The same rows without the first `rows`.
-    pub(super) fn from(self, rows: usize) -> Self {
-        Self { values: &self.values[rows * self.stride..], ..self }
-    }
-
-    /// The columns of one row that count.
-    pub(super) fn row(self, row: usize) -> &'a [f32] {
-        &self.values[row * self.stride..][..self.columns]
-    }
-}
-
-multiversion! {
-    /// Packs `n` rows as they are: panel by panel, row by row.
-    pub(super) fn pack(rows: Rows<'_>, n: usize, packed: &mut [f32]) {
-        let packed = packed.as_chunks_mut::<LANES>().0;
-        for (panel, packed) in packed.chunks_exact_mut(n).enumerate() {
-            let first = panel * LANES;
-            let width = LANES.min(rows.columns - first);
-            for (row, to) in packed.iter_mut().enumerate() {
-                let from = &rows.values[row * rows.stride + first..][..width];
-                if let Some(from) = from.first_chunk::<LANES>() {
-                    *to = *from;
-                } else {
-                    *to = array::from_fn(|lane| from.get(lane).copied().unwrap_or(0.0));
-                }
-            }
-        }
-    }
-}
-
-multiversion! {
-    /// Packs the transpose of `n` rows: sixteen rows are a panel.
-    pub(super) fn pack_transposed(rows: Rows<'_>, n: usize, packed: &mut [f32]) {
-        let packed = packed.as_chunks_mut::<LANES>().0;
-        for (panel, packed) in packed.chunks_exact_mut(rows.columns).enumerate() {
-            let first = panel * LANES;
-            let height = LANES.min(n - first);
-            if height == LANES {
-                let from: [&[f32]; LANES] = array::from_fn(|lane| rows.row(first + lane));
-                for (k, to) in packed.iter_mut().enumerate() {
-                    *to = array::from_fn(|lane| from[lane][k]);
-                }
-            } else {
-                packed.fill([0.0; LANES]);
-                for lane in 0..height {
-                    for (to, x) in packed.iter_mut().zip(rows.row(first + lane)) {
-                        to[lane] = *x;
-                    }
-                }
-            }
-        }
-    }
-}
-
-multiversion! {
-    /// Packs the transpose of `n` rows for [`Left::panels`].
-    pub(super) fn pack_columns(rows: Rows<'_>, n: usize, packed: &mut [f32]) {
-        match WIDTH {
-            LANES => pack_columns_by::<{ tile_rows(LANES) }>(rows, n, packed),
-            8 => pack_columns_by::<{ tile_rows(8) }>(rows, n, packed),
-            _ => pack_columns_by::<{ tile_rows(4) }>(rows, n, packed),
-        }
-    }
-}
-
-#[inline(always)]
-fn pack_columns_by<const HEIGHT: usize>(rows: Rows<'_>, n: usize, packed: &mut [f32]) {
-    let packed = packed.as_chunks_mut::<HEIGHT>().0;
-    for (panel, packed) in packed.chunks_exact_mut(n).enumerate() {
-        let first = panel * HEIGHT;
-        let width = HEIGHT.min(rows.columns - first);
-        for (row, to) in packed.iter_mut().enumerate() {
-            let from = &rows.values[row * rows.stride + first..][..width];
-            if let Some(from) = from.first_chunk::<HEIGHT>() {
-                *to = *from;
-            } else {
-                *to = array::from_fn(|r| from.get(r).copied().unwrap_or(0.0));
-            }
-        }
     }
 }
 
@@ -236,23 +83,36 @@ fn along_rows<const FMA: bool, const ROWS: usize, const WIDE: usize>(
     rows: [&[f32]; ROWS],
     panels: [&[Lanes]; WIDE],
 ) -> [[Lanes; WIDE]; ROWS] {
-    let (fours, rests) = (rows.map(|row| row.as_chunks::<4>().0), rows.map(|row| row.as_chunks::<4>().1));
-    let (panel_fours, panel_rests) =
-        (panels.map(|panel| panel.as_chunks::<4>().0), panels.map(|panel| panel.as_chunks::<4>().1));
+    let depth = panels[0].len();
+    let (rows, panels) = (rows.map(|row| &row[..depth]), panels.map(|panel| &panel[..depth]));
     let mut sums = [[[0.0; LANES]; WIDE]; ROWS];
-    let n = fours[0].len();
-    let (fours, panel_fours) = (fours.map(|row| &row[..n]), panel_fours.map(|panel| &panel[..n]));
-    for k in 0..n {
-        for inner in 0..4 {
-            let column = array::from_fn(|r| fours[r][k][inner]);
-            step::<FMA, ROWS, WIDE>(column, array::from_fn(|wide| panel_fours[wide][k][inner]), &mut sums);
+    for four in 0..depth / 4 {
+        for k in [4 * four, 4 * four + 1, 4 * four + 2, 4 * four + 3] {
+            // SAFETY: `k` is below `depth`, the length of every slice. The compiler does not see it through the arrays,
+            // and its checks would take the place of multiply-adds.
+            let (column, panels) = unsafe { (elements(&rows, k), elements(&panels, k)) };
+            step::<FMA, ROWS, WIDE>(column, panels, &mut sums);
         }
     }
-    for k in 0..rests[0].len() {
-        let column = array::from_fn(|r| rests[r][k]);
-        step::<FMA, ROWS, WIDE>(column, array::from_fn(|wide| panel_rests[wide][k]), &mut sums);
+    for k in depth / 4 * 4..depth {
+        // SAFETY: as above.
+        let (column, panels) = unsafe { (elements(&rows, k), elements(&panels, k)) };
+        step::<FMA, ROWS, WIDE>(column, panels, &mut sums);
     }
     sums
+}
+
+/// Element `k` of every slice.
+///
+/// # Safety
+/// Every slice is longer than `k`.
+#[inline(always)]
+unsafe fn elements<T: Copy, const N: usize>(slices: &[&[T]; N], k: usize) -> [T; N] {
+    // SAFETY: the caller's word.
+    array::from_fn(
+        #[inline(always)]
+        |i| unsafe { *slices[i].get_unchecked(k) },
+    )
 }
 
 /// The tile of a packed panel of rows.
@@ -390,6 +250,7 @@ fn blocked<const FMA: bool, const WIDTH: usize>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::packing::{Rows, pack, panels};
     use super::*;
     use crate::Key;
 

@@ -1,8 +1,9 @@
 //! The linear layer: products, and the pass that follows them.
 
 use super::memory::Buffer;
-use super::product::{Operand, product, product_into};
-use super::{Cpu, activation, sums};
+use super::prepared::Prepared;
+use super::product::{Operand, Right, product, product_into};
+use super::{Cpu, activation, int8, sums};
 use crate::{Activation, Affine, AffineGradient, LinearSize};
 
 /// Rows of a batch whose part of a weight's gradient is added at once; their packed copies are the memory that it takes.
@@ -19,7 +20,18 @@ pub(super) fn forward(
     output: &mut [f32],
 ) {
     let (size, bias, level) = ([rows, outputs, inputs], &layer.bias[..], cpu.level);
-    let (left, right) = (Operand::plain(x), Operand::transposed(layer.weight));
+    let finish = |column: usize, sums: &[f32], output: &mut [f32]| {
+        activation::add_bias(level, &bias[column..], sums, output);
+        activation::apply(level, activation, output);
+    };
+    let right = match layer.weight.prepared() {
+        Some(Prepared::Int8(weight)) if before.is_none() => {
+            return int8::product(cpu, size, x, weight, output, finish);
+        }
+        Some(Prepared::F32(packed)) => Right::Packed(packed),
+        Some(Prepared::Int8(_)) | None => Right::Matrix(Operand::transposed(layer.weight)),
+    };
+    let left = Operand::plain(x);
     if let Some(before) = before {
         product(cpu, size, left, right, [before, output], |column, sums, [before, output]| {
             activation::add_bias(level, &bias[column..], sums, before);
@@ -27,10 +39,7 @@ pub(super) fn forward(
             activation::apply(level, activation, output);
         });
     } else {
-        product(cpu, size, left, right, [output], |column, sums, [output]| {
-            activation::add_bias(level, &bias[column..], sums, output);
-            activation::apply(level, activation, output);
-        });
+        product(cpu, size, left, right, [output], |column, sums, [output]| finish(column, sums, output));
     }
 }
 

@@ -5,6 +5,8 @@ use std::ops::{Deref, DerefMut};
 use std::slice;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::prepared::Prepared;
+
 /// Numbers in a line.
 const LINE: usize = 16;
 
@@ -18,7 +20,33 @@ struct Line([f32; LINE]);
 pub struct Buffer {
     lines: Vec<Line>,
     len: usize,
+    /// The same numbers laid out for products; gone as soon as they may have changed.
+    prepared: Option<Box<Prepared>>,
     home: Arc<Memory>,
+}
+
+impl Buffer {
+    /// The layout for products, if one was made since the last change.
+    pub(super) fn prepared(&self) -> Option<&Prepared> {
+        self.prepared.as_deref()
+    }
+
+    /// Keeps a layout for products until the next change.
+    pub(super) fn set_prepared(&mut self, prepared: Prepared) {
+        self.prepared = Some(Box::new(prepared));
+    }
+}
+
+/// The numbers as 32-bit words, for scratch memory that holds integers.
+pub(super) fn words(values: &[f32]) -> &[i32] {
+    // SAFETY: i32 has the size and the alignment of f32, and every pattern of bits is one.
+    unsafe { slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
+}
+
+/// As [`words`], to write.
+pub(super) fn words_mut(values: &mut [f32]) -> &mut [i32] {
+    // SAFETY: as in `words`; every pattern of bits is an f32 too, and the borrow is exclusive.
+    unsafe { slice::from_raw_parts_mut(values.as_mut_ptr().cast(), values.len()) }
 }
 
 impl Deref for Buffer {
@@ -33,6 +61,7 @@ impl Deref for Buffer {
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
+        self.prepared = None;
         // SAFETY: as in `deref`; the borrow of `self` is exclusive.
         unsafe { slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
     }
@@ -66,7 +95,25 @@ impl Memory {
     pub(super) fn scratch(self: &Arc<Self>, len: usize) -> Buffer {
         let size = rounded(len.div_ceil(LINE));
         let lines = self.take(size).unwrap_or_else(|| vec![Line([0.0; LINE]); size]);
-        Buffer { lines, len, home: Arc::clone(self) }
+        Buffer { lines, len, prepared: None, home: Arc::clone(self) }
+    }
+
+    /// A copy of `values`.
+    pub(super) fn copied(self: &Arc<Self>, values: &[f32]) -> Buffer {
+        let size = rounded(values.len().div_ceil(LINE));
+        let Some(lines) = self.take(size) else {
+            // New memory is written once.
+            let (whole, rest) = values.as_chunks();
+            let mut lines = Vec::with_capacity(size);
+            lines.extend(whole.iter().map(|line| Line(*line)));
+            let mut last = [0.0; LINE];
+            last[..rest.len()].copy_from_slice(rest);
+            lines.resize(size, Line(last));
+            return Buffer { lines, len: values.len(), prepared: None, home: Arc::clone(self) };
+        };
+        let mut buffer = Buffer { lines, len: values.len(), prepared: None, home: Arc::clone(self) };
+        buffer.copy_from_slice(values);
+        buffer
     }
 
     /// `len` zeros.

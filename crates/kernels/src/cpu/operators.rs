@@ -3,13 +3,14 @@
 use super::mask::{Mask, row_keys};
 use super::memory::Buffer;
 use super::norm::Norm;
+use super::prepared::Prepared;
 use super::{
     Cpu, TILE, activation, adamw, attention, attention_backward, contrastive, embedding, linear, mixture,
     norm, normalize, pooling, rows, softmax,
 };
 use crate::{
     Activation, AdamwStep, Affine, AffineGradient, Agreement, AttentionInputs, ContrastiveInputs, Dropout,
-    EmbeddingGradient, EmbeddingTables, LinearSize, NormOutput, Ops, Pooling, Tokens,
+    EmbeddingGradient, EmbeddingTables, LinearSize, NormOutput, Ops, Pooling, Precision, Tokens,
 };
 
 impl Ops for Cpu {
@@ -24,9 +25,7 @@ impl Ops for Cpu {
     }
 
     fn upload(&self, values: &[f32]) -> Buffer {
-        let mut buffer = self.memory.scratch(values.len());
-        buffer.copy_from_slice(values);
-        buffer
+        self.memory.copied(values)
     }
 
     fn download(&self, buffer: &Buffer) -> Vec<f32> {
@@ -95,6 +94,11 @@ impl Ops for Cpu {
         norm::backward(self, norm.weight, masks, sum, statistics, d_output, &mut d_sum, None, gradient.norm);
         let tables: [&mut [f32]; 3] = [gradient.word, gradient.position, gradient.token_type];
         embedding::backward(self, tokens, hidden, &d_sum, tables);
+    }
+
+    fn prepare_weight(&self, outputs: usize, inputs: usize, precision: Precision, weight: &mut Buffer) {
+        let prepared = Prepared::new(self, [outputs, inputs], precision, weight);
+        weight.set_prepared(prepared);
     }
 
     fn linear(

@@ -6,10 +6,11 @@
 //! still near.
 
 use super::Cpu;
-use super::block::{Left, Panels, Rows, multiply, pack, pack_columns, pack_transposed, panels, rows_of};
+use super::block::{Left, multiply};
 use super::columns::Columns;
 use super::lanes::LANES;
 use super::memory::Buffer;
+use super::packing::{Panels, Rows, pack, pack_columns, pack_transposed, panels, rows_of};
 use super::rows::add_tile;
 
 /// A row-major matrix that takes part in a product, as it is or transposed.
@@ -33,7 +34,7 @@ impl<'a> Operand<'a> {
 
 /// Rows of a tile: a multiple of what every level holds in registers, few enough that a chunk of the left operand and
 /// the sums share the second cache.
-const ROWS: usize = 96;
+pub(super) const ROWS: usize = 48;
 
 /// Columns of a tile, when there are rows enough to go round.
 const COLUMNS: usize = 384;
@@ -51,15 +52,30 @@ const CHUNK: usize = 384;
 const PACKED: usize = 1 << 16;
 
 /// Columns of a tile of a result with `m` rows and `n` columns; it depends on the shape alone.
-fn tile_columns(m: usize, n: usize) -> usize {
+pub(super) fn tile_columns(m: usize, n: usize) -> usize {
     let blocks = TILES.div_ceil(m.div_ceil(ROWS).max(1));
     n.div_ceil(blocks).next_multiple_of(2 * LANES).clamp(FEWEST_COLUMNS, COLUMNS)
 }
 
 /// Cuts a row-major `[m, n]` matrix into the tiles of a product, in their order.
-fn tiles(matrix: &mut [f32], m: usize, n: usize) -> impl Iterator<Item = Columns<'_>> {
+pub(super) fn tiles(matrix: &mut [f32], m: usize, n: usize) -> impl Iterator<Item = Columns<'_>> {
     let width = tile_columns(m, n);
     matrix.chunks_mut((ROWS * n).max(1)).flat_map(move |rows| Columns::split(rows, n, width))
+}
+
+/// The first row and the first column of every tile, in their order.
+pub(super) fn places(m: usize, n: usize) -> impl Iterator<Item = [usize; 2]> {
+    let width = tile_columns(m, n);
+    (0..m).step_by(ROWS).flat_map(move |row| (0..n).step_by(width).map(move |column| [row, column]))
+}
+
+/// The right operand of a product.
+#[derive(Clone, Copy)]
+pub(super) enum Right<'a> {
+    /// A matrix, to be packed.
+    Matrix(Operand<'a>),
+    /// What [`pack_right`] made of one.
+    Packed(&'a [f32]),
 }
 
 /// `left · right` for `[m, k] · [k, n]`.
@@ -70,24 +86,29 @@ pub(super) fn product<const N: usize>(
     cpu: &Cpu,
     [m, n, k]: [usize; 3],
     left: Operand<'_>,
-    right: Operand<'_>,
+    right: Right<'_>,
     targets: [&mut [f32]; N],
     finish: impl Fn(usize, &[f32], [&mut [f32]; N]) + Send + Sync,
 ) {
     assert!(left.values.len() >= m * k, "operand of {m}×{k} with {} elements", left.values.len());
-    assert!(right.values.len() >= k * n, "operand of {k}×{n} with {} elements", right.values.len());
     let mut targets = targets.map(|target| tiles(&mut target[..m * n], m, n));
-    let right = pack_right(cpu, right, n, k);
+    let packed;
+    let right = match right {
+        Right::Packed(packed) => packed,
+        Right::Matrix(right) => {
+            packed = pack_right(cpu, right, n, k);
+            &packed
+        }
+    };
     let packed_left = left.is_transposed.then(|| pack_left(cpu, left.values, m, k));
     let width = tile_columns(m, n);
-    let places = (0..m).step_by(ROWS).flat_map(|row| (0..n).step_by(width).map(move |column| [row, column]));
-    let work =
-        places.map(|place| (place, targets.each_mut().map(|tiles| tiles.next().expect("a tile a place"))));
+    let work = places(m, n)
+        .map(|place| (place, targets.each_mut().map(|tiles| tiles.next().expect("a tile a place"))));
     cpu.each(m * n * k / 16, work, |([row, column], mut targets)| {
         let (rows, columns) = (ROWS.min(m - row), width.min(n - column));
         let stride = panels(columns) * LANES;
         let mut sums = cpu.memory.scratch(ROWS * stride);
-        let right = Panels::new(&right, k).slice(column / LANES, panels(columns));
+        let right = Panels::new(right, k).slice(column / LANES, panels(columns));
         let depth = k.div_ceil(k.div_ceil(CHUNK).max(1));
         if k == 0 {
             sums.fill(0.0);
@@ -116,14 +137,17 @@ pub(super) fn product_into(
     out: &mut [f32],
 ) {
     if accumulate {
-        product(cpu, size, left, right, [out], |_, sums, [out]| add_tile(cpu.level, sums, out));
+        product(cpu, size, left, Right::Matrix(right), [out], |_, sums, [out]| {
+            add_tile(cpu.level, sums, out);
+        });
     } else {
-        product(cpu, size, left, right, [out], |_, sums, [out]| out.copy_from_slice(sums));
+        product(cpu, size, left, Right::Matrix(right), [out], |_, sums, [out]| out.copy_from_slice(sums));
     }
 }
 
 /// The right operand in panels of columns.
-fn pack_right(cpu: &Cpu, right: Operand<'_>, n: usize, k: usize) -> Buffer {
+pub(super) fn pack_right(cpu: &Cpu, right: Operand<'_>, n: usize, k: usize) -> Buffer {
+    assert!(right.values.len() >= k * n, "operand of {k}×{n} with {} elements", right.values.len());
     let mut packed = cpu.memory.scratch(panels(n) * LANES * k);
     let columns = (PACKED / (k * LANES).max(1)).max(1) * LANES;
     let pieces = packed.chunks_mut((columns * k).max(1)).zip((0..n).step_by(columns));

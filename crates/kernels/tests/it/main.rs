@@ -5,4 +5,5 @@ mod draws;
 mod gradients;
 mod known_values;
 mod nan;
+mod prepared;
 mod tiny_bert;

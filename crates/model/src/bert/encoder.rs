@@ -6,7 +6,7 @@ use super::dropout::DropoutPlan;
 use super::embeddings::{Embeddings, KeptEmbeddings};
 use super::layer::{KeptLayer, Layer};
 use crate::folder::BertConfig;
-use crate::parameters::{Layout, Tensors};
+use crate::parameters::{Layout, ParameterId, Tensors};
 
 /// A BERT encoder: where its parameters are, not what they hold.
 #[derive(Debug, Clone)]
@@ -44,6 +44,11 @@ impl Bert {
         let embeddings = Embeddings::new(config, layout);
         let layers = (0..config.num_hidden_layers).map(|number| Layer::new(config, number, layout)).collect();
         Self { embeddings, layers }
+    }
+
+    /// The weights of the layers' products, by far the most of a forward pass's work.
+    pub fn product_weights(&self) -> impl Iterator<Item = ParameterId> + '_ {
+        self.layers.iter().flat_map(Layer::product_weights)
     }
 
     /// Hidden states of the last layer, `[tokens, hidden]`, without dropout.

@@ -5,7 +5,7 @@ use sbmoe_kernels::{Activation, AttentionInputs, LinearSize, NormOutput, Ops, To
 use super::dropout::{DropoutPlan, Site};
 use super::encoder::Keep;
 use crate::folder::BertConfig;
-use crate::parameters::{AffineIds, Layout, Tensors};
+use crate::parameters::{AffineIds, Layout, ParameterId, Tensors};
 
 #[derive(Debug, Clone)]
 pub(super) struct Layer {
@@ -66,6 +66,13 @@ impl Layer {
             heads: config.num_attention_heads,
             epsilon: config.layer_norm_eps,
         }
+    }
+
+    /// The weights that products take, in the order of the layer.
+    pub(super) fn product_weights(&self) -> [ParameterId; 6] {
+        let layers =
+            [self.query, self.key, self.value, self.attention_dense, self.intermediate, self.output_dense];
+        layers.map(|ids| ids.weight)
     }
 
     pub(super) fn forward<O: Ops>(

@@ -15,6 +15,7 @@
 //! # Ok::<(), sbmoe_model::checkpoint::CheckpointError>(())
 //! ```
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -43,11 +44,12 @@ mod write;
 
 /// A tensor's numbers, in row-major order.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Tensor {
+pub struct Tensor<'a> {
     /// The extent of each dimension; empty for a scalar.
     pub shape: Vec<usize>,
     /// `shape.iter().product()` numbers, every one of them finite.
-    pub values: Vec<f32>,
+    /// They are the file's own memory where it holds them as they are wanted.
+    pub values: Cow<'a, [f32]>,
 }
 
 /// The free text that the header of a safetensors file carries beside its tensors; empty where there is none.
@@ -114,7 +116,7 @@ impl Checkpoint {
     /// # Errors
     /// An unknown name, a tensor of integers, or a number that is not finite (its index is into the values in
     /// row-major order).
-    pub fn get(&self, name: &str) -> Result<Tensor, CheckpointError> {
+    pub fn get(&self, name: &str) -> Result<Tensor<'_>, CheckpointError> {
         let Some(entry) = self.entries.get(name) else {
             return Err(CheckpointError::UnknownTensor { path: self.first_path(), name: name.to_owned() });
         };

@@ -16,21 +16,32 @@ pub struct Wanted {
 
 /// The tensors that a model needs, and the names of those that nobody asked for.
 #[derive(Clone, Debug)]
-pub struct Selection {
-    /// One tensor for each wanted one, in their order.
-    pub tensors: Vec<Tensor>,
+pub struct Selection<'a> {
+    checkpoint: &'a Checkpoint,
+    /// The names, as the file spells them, of the wanted tensors in their order.
+    found: Vec<&'a str>,
     /// The names, as the file spells them, of tensors that the model has no place for; worth a warning.
     /// Pre-training heads (`cls.`), the pooler and the positions' buffer are not listed.
     pub unexpected: Vec<String>,
 }
 
-impl Checkpoint {
-    /// Reads the tensors that are wanted, whatever prefix and layer-norm names the file uses.
+impl Selection<'_> {
+    /// Reads one tensor for each wanted one, in their order and one at a time: a model's values need never stand in
+    /// memory twice.
     ///
     /// # Errors
-    /// One [`CheckpointError::Mismatch`] that lists every absent and every mis-shaped tensor; besides, all of
-    /// [`Checkpoint::get`].
-    pub fn select(&self, wanted: &[Wanted]) -> Result<Selection, CheckpointError> {
+    /// Of each tensor, those of [`Checkpoint::get`].
+    pub fn tensors(&self) -> impl Iterator<Item = Result<Tensor<'_>, CheckpointError>> {
+        self.found.iter().map(|name| self.checkpoint.get(name))
+    }
+}
+
+impl Checkpoint {
+    /// Finds the tensors that are wanted, whatever prefix and layer-norm names the file uses.
+    ///
+    /// # Errors
+    /// One [`CheckpointError::Mismatch`] that lists every absent and every mis-shaped tensor.
+    pub fn select(&self, wanted: &[Wanted]) -> Result<Selection<'_>, CheckpointError> {
         let mut originals = BTreeMap::new();
         for name in self.names() {
             if let Some(first) = originals.insert(canonical(name), name) {
@@ -65,12 +76,11 @@ impl Checkpoint {
             return Err(CheckpointError::Mismatch { path: self.first_path(), missing, misshapen });
         }
 
-        let tensors = found.into_iter().map(|name| self.get(name)).collect::<Result<_, _>>()?;
         let unexpected = originals
             .into_iter()
             .filter(|(canonical, _)| !is_dispensable(canonical))
             .map(|(_, original)| original.to_owned())
             .collect();
-        Ok(Selection { tensors, unexpected })
+        Ok(Selection { checkpoint: self, found, unexpected })
     }
 }

@@ -12,7 +12,7 @@ pub(crate) fn sample(path: &str) -> PathBuf {
 }
 
 /// The tensors that PyTorch says a group of samples holds.
-pub(crate) fn expected(group: &str) -> BTreeMap<String, Tensor> {
+pub(crate) fn expected(group: &str) -> BTreeMap<String, Tensor<'static>> {
     let text = fs_err::read_to_string(sample("checkpoint/expected.json")).unwrap();
     let groups: Value = serde_json::from_str(&text).unwrap();
     let tensors = groups[group].as_object().unwrap();
@@ -22,8 +22,8 @@ pub(crate) fn expected(group: &str) -> BTreeMap<String, Tensor> {
             let shape = tensor["shape"].as_array().unwrap();
             let values = tensor["values"].as_array().unwrap();
             let shape = shape.iter().map(|extent| extent.as_u64().unwrap() as usize).collect();
-            let values = values.iter().map(|value| value.as_f64().unwrap() as f32).collect();
-            (name.clone(), Tensor { shape, values })
+            let values: Vec<f32> = values.iter().map(|value| value.as_f64().unwrap() as f32).collect();
+            (name.clone(), Tensor { shape, values: values.into() })
         })
         .collect()
 }

@@ -125,6 +125,7 @@ impl Encode {
                 "gate": manifest.gate,
                 "similarity": manifest.similarity,
                 "normalize": manifest.normalize,
+                "precision": manifest.details.get("precision"),
                 "fingerprint": manifest.fingerprint,
                 "tokens": tokens,
                 "seconds": seconds,

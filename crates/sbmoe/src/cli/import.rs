@@ -58,7 +58,8 @@ impl Import {
         for name in &selection.unexpected {
             console::warn(format!("`{name}` in `{}` has no place in the model", self.checkpoint.display()));
         }
-        let values: Vec<Vec<f32>> = selection.tensors.into_iter().map(|tensor| tensor.values).collect();
+        let values: Vec<Vec<f32>> =
+            selection.tensors().map(|tensor| Ok(tensor?.values.into_owned())).collect::<Result<_>>()?;
         retriever.parameters = Tensors::upload(&*retriever.ops, &values);
         let card = ModelCard {
             title: name(&self.out),

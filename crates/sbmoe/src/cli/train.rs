@@ -129,7 +129,7 @@ struct Switches {
     #[serde(skip_serializing_if = "Option::is_none")]
     balance: Option<f64>,
 
-    /// Passes over the training queries [default: 10]
+    /// Passes over the training queries [default: 30 with --freeze-encoder, else 10]
     #[arg(long, value_name = "E", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     epochs: Option<usize>,

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use sbmoe_index::Similarity;
-use sbmoe_kernels::Cpu;
+use sbmoe_kernels::{Cpu, Precision};
 use sbmoe_model::moe::Gate;
 use sbmoe_model::retriever::Retriever;
 
@@ -27,12 +27,16 @@ pub(super) struct VectorArguments {
     /// Seed of the random gate [default: the model's own]
     #[arg(long, value_name = "S")]
     pub(super) seed: Option<u64>,
+
+    /// Numbers that the encoder's products are computed in: f32, int8 (faster; scores change a little)
+    #[arg(long, value_name = "NUMBERS", default_value_t = Precision::F32)]
+    pub(super) precision: Precision,
 }
 
 impl VectorArguments {
     /// Decides everything for `retriever`.
     pub(super) fn maker(&self, retriever: Retriever<Cpu>) -> Result<VectorMaker> {
-        let Self { gate, normalize, similarity, seed } = *self;
-        VectorMaker::new(retriever, VectorOptions { gate, normalize, similarity, seed })
+        let Self { gate, normalize, similarity, seed, precision } = *self;
+        VectorMaker::new(retriever, VectorOptions { gate, normalize, similarity, seed, precision })
     }
 }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use anyhow::{Result, bail, ensure};
 use sbmoe_index::Similarity;
-use sbmoe_kernels::{Cpu, Ops as _};
+use sbmoe_kernels::{Cpu, Ops as _, Precision};
 use sbmoe_model::folder;
 use sbmoe_model::moe::{Gate, text_key};
 use sbmoe_model::retriever::Retriever;
@@ -47,6 +47,8 @@ pub struct VectorOptions {
     pub similarity: Option<Similarity>,
     /// The seed of the random gate; the model's own when `None`.
     pub seed: Option<u64>,
+    /// Of the encoder's products; the block is always computed in f32.
+    pub precision: Precision,
 }
 
 /// A retriever with everything decided that makes a vector.
@@ -60,6 +62,8 @@ pub struct VectorMaker {
     pub normalize: bool,
     /// How vectors are compared; for cosine they are stored with length 1.
     pub similarity: Similarity,
+    /// Of the encoder's products.
+    pub precision: Precision,
 }
 
 /// Some texts' vectors.
@@ -96,10 +100,12 @@ impl VectorMaker {
             Normalize::On => true,
             Normalize::Off => false,
         };
+        retriever.prepare(options.precision);
         Ok(Self {
             gate: options.gate.or_else(|| retriever.gate()),
             normalize,
             similarity: options.similarity.unwrap_or(folder_says),
+            precision: options.precision,
             retriever,
         })
     }

@@ -44,7 +44,12 @@ pub fn reapply(
     let keys = from.keys().context("the index lacks the texts' keys beside its pooled vectors")?;
     // The files' checksums, so that a resumed index goes on with the documents that it began with.
     let checksum = |name: &str| json!(from.manifest().files.get(name).map(|file| &file.sha256));
-    let details = [("pooled_sha256", checksum(POOLED_FILE)), ("documents_sha256", checksum(DOCUMENTS_FILE))];
+    let details = [
+        ("pooled_sha256", checksum(POOLED_FILE)),
+        ("documents_sha256", checksum(DOCUMENTS_FILE)),
+        // The encoder's work was done in the precision of then.
+        ("precision", json!(from.manifest().details.get("precision"))),
+    ];
     let plan = plan(maker, options, details);
     if let IndexState::Complete(manifest) = IndexState::of(out)?
         && plan.made(&manifest)

@@ -93,7 +93,7 @@ pub(super) fn plan<const N: usize>(
     let block = maker.retriever.architecture.block.as_ref().map(Block::config);
     let mut all = BTreeMap::from([
         ("max_length".to_owned(), json!(maker.retriever.max_length())),
-        ("precision".to_owned(), json!("f32")),
+        ("precision".to_owned(), json!(maker.precision.to_string())),
     ]);
     all.extend(details.map(|(key, value)| (key.to_owned(), value)));
     if options.keep_pooled {

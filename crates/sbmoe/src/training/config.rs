@@ -64,8 +64,8 @@ pub struct RunConfig {
     /// Whether texts are lower-cased before the tokenizer sees them; when absent, as the model says.
     pub lower_case: Option<bool>,
 
-    /// Passes over the training queries.
-    pub epochs: usize,
+    /// Passes over the training queries; when absent, 30 with a frozen encoder and 10 else (`docs/defaults.md`).
+    pub epochs: Option<usize>,
     /// Queries a step.
     pub batch_size: usize,
     /// Scores are divided by this in the loss.
@@ -144,7 +144,7 @@ impl Default for RunConfig {
             max_length: None,
             lower_case: None,
             // Enough for a frozen encoder's block to settle; the best epoch is kept anyway.
-            epochs: 10,
+            epochs: None,
             // The paper's: 63 in-batch negatives a query.
             batch_size: 64,
             // The paper's for all encoders but Contriever: vectors are compared as they are, not normalised.
@@ -206,6 +206,11 @@ impl RunConfig {
         self.gate_noise.unwrap_or(if self.train_gate == TrainGate::NoisyTop1 { 1.0 } else { 0.0 })
     }
 
+    /// Passes over the training queries, resolved.
+    pub fn epochs(&self) -> usize {
+        self.epochs.unwrap_or(if self.freeze_encoder { 30 } else { 10 })
+    }
+
     /// The block behind an encoder of hidden size `hidden`; `None` without experts.
     pub fn block(&self, hidden: usize) -> Option<BlockConfig> {
         (self.experts > 0).then(|| BlockConfig {
@@ -223,7 +228,7 @@ impl RunConfig {
     /// What the training library is told.
     pub fn train_config(&self) -> TrainConfig {
         TrainConfig {
-            epochs: self.epochs,
+            epochs: self.epochs(),
             batch_size: self.batch_size,
             temperature: self.temperature,
             learning_rate: self.lr,
@@ -254,7 +259,7 @@ impl RunConfig {
     /// The first such number, by its key, with what it must be.
     pub fn check(&self) -> Result<()> {
         let counts =
-            [("epochs", self.epochs), ("batch_size", self.batch_size), ("chunk_tokens", self.chunk_tokens)];
+            [("epochs", self.epochs()), ("batch_size", self.batch_size), ("chunk_tokens", self.chunk_tokens)];
         for (key, value) in counts {
             ensure!(value > 0, "`{key}` is 0; it must be at least 1");
         }
@@ -315,7 +320,7 @@ mod tests {
             assert!(message.starts_with(&format!("`{key}` ")), "{message}");
         };
         let default = RunConfig::default;
-        check("epochs", RunConfig { epochs: 0, ..default() });
+        check("epochs", RunConfig { epochs: Some(0), ..default() });
         check("batch_size", RunConfig { batch_size: 0, ..default() });
         check("expert_width", RunConfig { expert_width: Some(0), ..default() });
         check("lr", RunConfig { lr: f64::NAN, ..default() });

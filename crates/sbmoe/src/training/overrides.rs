@@ -160,7 +160,7 @@ mod tests {
             set: vec!["lr=0.5".to_owned()],
         };
         let config = overrides.resolve().unwrap();
-        assert_eq!(config, RunConfig { epochs: 3, lr: 0.5, seed: 8, ..Preset::Paper.config() });
+        assert_eq!(config, RunConfig { epochs: Some(3), lr: 0.5, seed: 8, ..Preset::Paper.config() });
     }
 
     #[test]

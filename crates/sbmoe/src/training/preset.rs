@@ -43,7 +43,7 @@ fn paper() -> RunConfig {
         max_length: Some(512),
         lower_case: Some(true),
         // Of TinyBERT; the other encoders had 20.
-        epochs: 30,
+        epochs: Some(30),
         batch_size: 64,
         // Of all encoders but Contriever, which had 0.05.
         temperature: 1.0,

@@ -113,7 +113,7 @@ pub(super) fn card(run: &Prepared, score: Option<f64>) -> ModelCard {
          at {} tokens. Epochs: {}, batch size: {}, temperature: {}, seed: {}.\n{score}",
         env!("CARGO_PKG_VERSION"),
         run.retriever.max_length(),
-        config.epochs,
+        config.epochs(),
         config.batch_size,
         config.temperature,
         config.seed

@@ -86,6 +86,29 @@ fn a_corpus_becomes_a_run_that_can_be_evaluated() {
 }
 
 #[test]
+fn integers_give_nearly_the_vectors_and_the_index_says_so() {
+    let place = Place::new();
+    succeeds(&mut place.encode(&place.encoder, "exact", &[]));
+    succeeds(&mut place.encode(&place.encoder, "rounded", &["--precision", "int8"]));
+    let (exact, rounded) = (place.vectors("exact"), place.vectors("rounded"));
+    let size: f64 = exact.iter().map(|x| f64::from(*x).powi(2)).sum();
+    let error: f64 = exact.iter().zip(&rounded).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+    let relative = (error / size).sqrt();
+    assert!(relative > 0.0 && relative < 0.05, "{relative}");
+    let manifest = fs_err::read_to_string(place.path("rounded/index.json")).expect("the manifest");
+    assert!(manifest.contains(r#""precision": "int8""#), "{manifest}");
+    // Queries may be encoded in either, and the same command finds its work done.
+    let data = place.data.display().to_string();
+    succeeds(&mut place.search(&place.encoder, "rounded", &data, &["--k", "1"]));
+    succeeds(&mut place.search(&place.encoder, "rounded", &data, &["--k", "1", "--precision", "int8"]));
+    let again = succeeds(&mut place.encode(&place.encoder, "rounded", &["--precision", "int8"]));
+    assert!(stderr(&again).contains("nothing to do"), "{}", stderr(&again));
+    // bf16 is refused by name, not taken for something else.
+    let refused = fails(&mut place.encode(&place.encoder, "other", &["--precision", "bf16"]));
+    assert!(refused.contains("choose `f32` or `int8`"), "{refused}");
+}
+
+#[test]
 fn a_text_is_answered_with_title_snippet_score_and_expert() {
     let place = Place::new();
     let model = place.trained();
@@ -315,7 +338,7 @@ fn a_checkpoint_of_the_paper_s_code_becomes_a_model() {
         .names()
         .map(|name| {
             let tensor = encoder.get(name).expect("a tensor of floats");
-            (format!("doc_model.{name}"), tensor.shape, tensor.values)
+            (format!("doc_model.{name}"), tensor.shape, tensor.values.into_owned())
         })
         .collect();
     let mut add = |name: String, shape: &[usize]| {

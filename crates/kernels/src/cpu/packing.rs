@@ -1,0 +1,161 @@
+//! How the operands of products lie in memory: panels of columns on the right, panels of rows on the left.
+
+use std::array;
+
+use super::block::Left;
+use super::lanes::{LANES, Lanes};
+use super::level::{Level, multiversion};
+
+/// Rows of a tile in registers.
+pub(super) const fn tile_rows(width: usize) -> usize {
+    match width {
+        16 => 12,
+        8 => 6,
+        _ => 2,
+    }
+}
+
+/// Rows of a panel that [`pack_columns`] writes.
+pub(super) fn rows_of(level: Level) -> usize {
+    tile_rows(level.width())
+}
+
+/// Panels that hold `columns` columns.
+pub(super) fn panels(columns: usize) -> usize {
+    columns.div_ceil(LANES)
+}
+
+/// The right operand of a product: panels of [`LANES`] columns, of which some rows take part.
+#[derive(Clone, Copy)]
+pub(super) struct Panels<'a> {
+    values: &'a [f32],
+    /// Rows of a panel in memory.
+    height: usize,
+    /// The first row that takes part, and how many do.
+    range: [usize; 2],
+}
+
+impl<'a> Panels<'a> {
+    /// Packed panels of `height` rows.
+    pub(super) fn new(values: &'a [f32], height: usize) -> Self {
+        Self { values, height, range: [0, height] }
+    }
+
+    /// `depth` of their rows, from `first`.
+    pub(super) fn rows(self, first: usize, depth: usize) -> Self {
+        Self { range: [first, depth], ..self }
+    }
+
+    /// `n` panels, from `first`.
+    pub(super) fn slice(self, first: usize, n: usize) -> Self {
+        let panel = self.height * LANES;
+        Self { values: &self.values[first * panel..][..n * panel], ..self }
+    }
+
+    #[inline(always)]
+    pub(super) fn len(self) -> usize {
+        self.values.len() / (self.height * LANES)
+    }
+
+    #[inline(always)]
+    pub(super) fn get(self, panel: usize) -> &'a [Lanes] {
+        let [first, depth] = self.range;
+        &self.values.as_chunks().0[panel * self.height + first..][..depth]
+    }
+}
+
+/// Rows at `stride` from each other, of which `columns` columns count.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) stride: usize,
+    pub(super) columns: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// The same rows as the left operand of a product.
+    pub(super) fn left(self) -> Left<'a> {
+        Left::rows(self.values, self.stride)
+    }
+
+    /// The same rows without the first `rows`.
+    pub(super) fn from(self, rows: usize) -> Self {
+        Self { values: &self.values[rows * self.stride..], ..self }
+    }
+
+    /// The columns of one row that count.
+    pub(super) fn row(self, row: usize) -> &'a [f32] {
+        &self.values[row * self.stride..][..self.columns]
+    }
+}
+
+multiversion! {
+    /// Packs `n` rows as they are: panel by panel, row by row.
+    pub(super) fn pack(rows: Rows<'_>, n: usize, packed: &mut [f32]) {
+        let packed = packed.as_chunks_mut::<LANES>().0;
+        for (panel, packed) in packed.chunks_exact_mut(n).enumerate() {
+            let first = panel * LANES;
+            let width = LANES.min(rows.columns - first);
+            for (row, to) in packed.iter_mut().enumerate() {
+                let from = &rows.values[row * rows.stride + first..][..width];
+                if let Some(from) = from.first_chunk::<LANES>() {
+                    *to = *from;
+                } else {
+                    *to = array::from_fn(|lane| from.get(lane).copied().unwrap_or(0.0));
+                }
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// Packs the transpose of `n` rows: sixteen rows are a panel.
+    pub(super) fn pack_transposed(rows: Rows<'_>, n: usize, packed: &mut [f32]) {
+        let packed = packed.as_chunks_mut::<LANES>().0;
+        for (panel, packed) in packed.chunks_exact_mut(rows.columns).enumerate() {
+            let first = panel * LANES;
+            let height = LANES.min(n - first);
+            if height == LANES {
+                let from: [&[f32]; LANES] = array::from_fn(|lane| rows.row(first + lane));
+                for (k, to) in packed.iter_mut().enumerate() {
+                    *to = array::from_fn(|lane| from[lane][k]);
+                }
+            } else {
+                packed.fill([0.0; LANES]);
+                for lane in 0..height {
+                    for (to, x) in packed.iter_mut().zip(rows.row(first + lane)) {
+                        to[lane] = *x;
+                    }
+                }
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// Packs the transpose of `n` rows for [`Left::panels`].
+    pub(super) fn pack_columns(rows: Rows<'_>, n: usize, packed: &mut [f32]) {
+        match WIDTH {
+            LANES => pack_columns_by::<{ tile_rows(LANES) }>(rows, n, packed),
+            8 => pack_columns_by::<{ tile_rows(8) }>(rows, n, packed),
+            _ => pack_columns_by::<{ tile_rows(4) }>(rows, n, packed),
+        }
+    }
+}
+
+#[inline(always)]
+fn pack_columns_by<const HEIGHT: usize>(rows: Rows<'_>, n: usize, packed: &mut [f32]) {
+    let packed = packed.as_chunks_mut::<HEIGHT>().0;
+    for (panel, packed) in packed.chunks_exact_mut(n).enumerate() {
+        let first = panel * HEIGHT;
+        let width = HEIGHT.min(rows.columns - first);
+        for (row, to) in packed.iter_mut().enumerate() {
+            let from = &rows.values[row * rows.stride + first..][..width];
+            if let Some(from) = from.first_chunk::<HEIGHT>() {
+                *to = *from;
+            } else {
+                *to = array::from_fn(|r| from.get(r).copied().unwrap_or(0.0));
+            }
+        }
+    }
+}

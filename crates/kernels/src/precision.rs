@@ -1,0 +1,37 @@
+//! In which numbers the products of an encoder are computed.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The numbers that a prepared weight and what it is multiplied with are rounded to; sums are never less than 32 bits
+/// wide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// Single precision.
+    #[default]
+    F32,
+    /// Eight-bit integers: weights with one scale for each output, inputs with one scale for each row, both symmetric;
+    /// sums are exact. For encoding only.
+    Int8,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::Int8 => "int8",
+        })
+    }
+}
+
+impl FromStr for Precision {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "f32" => Ok(Self::F32),
+            "int8" => Ok(Self::Int8),
+            _ => Err(format!("`{name}` is no precision; choose `f32` or `int8`")),
+        }
+    }
+}

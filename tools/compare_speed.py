@@ -1,0 +1,87 @@
+"""Time sbmoe beside the libraries that its users know: the same work, alternating, medians of the ratios.
+
+    python tools/compare_speed.py --sbmoe target/release/sbmoe --peers PEERS --model MODEL --data DATA/scifact encode train
+
+PEERS is the folder of the programs that do the work with PyTorch, sentence-transformers and ONNX Runtime; each prints one
+line of JSON.  Encoding is timed with everything that the command does (loading the model and writing the index included)
+and the peers without their loading.  Training is timed over the steps after the first two.
+"""
+import argparse
+import gzip
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("work", nargs="+", choices=["encode", "int8", "train"])
+parser.add_argument("--sbmoe", type=Path, required=True)
+parser.add_argument("--peers", type=Path, required=True)
+parser.add_argument("--model", required=True)
+parser.add_argument("--data", type=Path, required=True)
+parser.add_argument("--documents", type=int, default=500)
+parser.add_argument("--steps", type=int, default=6)
+parser.add_argument("--rounds", type=int, default=3)
+arguments = parser.parse_args()
+
+
+def measured(command):
+    """Standard output, and the peak memory in MB, of a command."""
+    timed = ["/usr/bin/time", "-f", "peak %M", *map(str, command)]
+    result = subprocess.run(timed, capture_output=True, text=True)
+    if result.returncode:
+        sys.exit(f"{' '.join(map(str, command))} failed:\n{result.stderr[-2000:]}")
+    return result.stdout, int(result.stderr.rsplit("peak ", 1)[1]) // 1024
+
+
+def peer(program, *switches):
+    out, memory = measured([sys.executable, arguments.peers / program, "--model", arguments.model, *switches])
+    return json.loads(out.splitlines()[-1])["tokens_per_s"], memory
+
+
+def encode_peer(engine):
+    corpus = arguments.data / "corpus.jsonl.gz"
+    return peer("encode.py", "--corpus", corpus, "--limit", arguments.documents, "--engine", engine)
+
+
+def encode_ours(precision):
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = Path(folder) / "corpus.jsonl"
+        with gzip.open(arguments.data / "corpus.jsonl.gz", "rt") as lines, corpus.open("w") as out:
+            out.writelines(line for _, line in zip(range(arguments.documents), lines))
+        switches = ["--corpus", corpus, "--out", Path(folder) / "index", "--max-length", 256]
+        command = [arguments.sbmoe, "encode", "--model", arguments.model, *switches, "--precision", precision, "--json"]
+        out, memory = measured(command)
+        report = json.loads(out)
+        return report["tokens"] / report["seconds"], memory
+
+
+def train_ours():
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        switches = ["--preset", "paper", "--epochs", 1, "--max-length", 256, "--batch-size", 64, "--validation", 0]
+        queries = ["--set", f"train_queries={64 * arguments.steps}"]
+        command = [arguments.sbmoe, "train", "--data", arguments.data, "--model", arguments.model, "--out", run]
+        _, memory = measured([*command, *switches, *queries])
+        steps = [json.loads(line) for line in (run / "train.jsonl").read_text().splitlines()][2:]
+        return sum(s["tokens"] for s in steps) / sum(s["tokens"] / s["tokens_per_s"] for s in steps), memory
+
+
+def train_peer():
+    return peer("train.py", "--data", arguments.data, "--steps", arguments.steps)
+
+
+CONTESTS = {
+    "encode": (lambda: encode_ours("f32"), {e: lambda e=e: encode_peer(e) for e in ["ort", "torch", "st"]}),
+    "int8": (lambda: encode_ours("int8"), {e: lambda e=e: encode_peer(e) for e in ["ort-int8"]}),
+    "train": (train_ours, {"torch": train_peer}),
+}
+for work in arguments.work:
+    ours, peers = CONTESTS[work]
+    rounds = [{"sbmoe": ours(), **{name: run() for name, run in peers.items()}} for _ in range(arguments.rounds)]
+    for name in rounds[0]:
+        speed, memory = (statistics.median(r[name][i] for r in rounds) for i in (0, 1))
+        ratio = statistics.median(r["sbmoe"][0] / r[name][0] for r in rounds)
+        print(f"{work:8} {name:9} {speed:8.0f} tokens/s {memory:7.0f} MB   sbmoe/{name} {ratio:.2f}", flush=True)

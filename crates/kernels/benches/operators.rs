@@ -13,7 +13,7 @@ use std::time::Instant;
 use gemm::Parallelism;
 use sbmoe_kernels::{
     Activation, AdamwStep, Affine, AffineGradient, AttentionInputs, ContrastiveInputs, Cpu, Dropout,
-    EmbeddingGradient, EmbeddingTables, Key, Level, LinearSize, NormOutput, Ops, Pooling, Tokens,
+    EmbeddingGradient, EmbeddingTables, Key, Level, LinearSize, NormOutput, Ops, Pooling, Precision, Tokens,
 };
 
 const HIDDEN: usize = 384;
@@ -51,14 +51,14 @@ impl Bench {
             Work::Flops(n) => {
                 let (rate, limit) = (n as f64 / seconds / 1e9, self.limits[0] / 1e9);
                 println!(
-                    "{name:34} {milliseconds:9.3} ms {rate:8.1} of {limit:6.1} GFLOP/s {:5.0} %",
+                    "{name:38} {milliseconds:9.3} ms {rate:8.1} of {limit:6.1} GFLOP/s {:5.0} %",
                     100.0 * rate / limit
                 );
             }
             Work::Elements(n) => {
                 let (rate, limit) = (4.0 * n as f64 / seconds / 1e9, 4.0 * self.limits[1] / 1e9);
                 println!(
-                    "{name:34} {milliseconds:9.3} ms {rate:8.1} of {limit:6.1} GB/s    {:5.0} %",
+                    "{name:38} {milliseconds:9.3} ms {rate:8.1} of {limit:6.1} GB/s    {:5.0} %",
                     100.0 * rate / limit
                 );
             }
@@ -198,6 +198,14 @@ fn linear(bench: &Bench, tokens: &Tokens) {
         bench.line(&name(&format!("{activation:?}")), flops, || {
             ops.linear(size, &x, Affine { weight: &weight, bias: &bias }, activation, None, &mut output);
         });
+        for precision in [Precision::F32, Precision::Int8] {
+            let mut prepared = ops.upload(&ops.download(&weight));
+            ops.prepare_weight(outputs, inputs, precision, &mut prepared);
+            bench.line(&name(&format!("{activation:?}, prepared {precision}")), flops, || {
+                let layer = Affine { weight: &prepared, bias: &bias };
+                ops.linear(size, &x, layer, activation, None, &mut output);
+            });
+        }
         if activation == Activation::Identity {
             let parallelism =
                 if ops.threads() == 1 { Parallelism::None } else { Parallelism::Rayon(ops.threads()) };

@@ -3,7 +3,7 @@
 //! A ragged batch holds the tokens of all its texts end to end, without padding ([`Tokens`]).
 //! [`Ops`] is the whole set of operators that an encoder, a mixture-of-experts block and their training need; a model is
 //! written once against it.
-//! [`Cpu`] is the fast implementation in f32; [`Reference`] is the slow, obvious one, generic over f32 and f64, which
+//! [`Cpu`] is the fast implementation, in f32 and, for encoding, in integers; [`Reference`] is the slow, obvious one, generic over f32 and f64, which
 //! tests compare with.
 //! This crate knows no checkpoint, no tokenizer and no layer order.
 

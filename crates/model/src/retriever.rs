@@ -63,7 +63,8 @@ impl<O: Ops> Retriever<O> {
     }
 
     /// Lays the encoder's weights out for encoding in `precision`; the block stays in f32. Takes effect until the
-    /// parameters change.
+    /// parameters change, and takes as much memory again as the layers' weights (half of it in integers).
+    /// Not for training: a forward pass in integers is not the one whose gradients backward computes.
     pub fn prepare(&mut self, precision: Precision) {
         let Architecture { bert, layout, .. } = &self.architecture;
         for id in bert.product_weights() {

@@ -62,8 +62,8 @@ fn tile<const FMA: bool, const ROWS: usize, const WIDE: usize>(
             let rows = array::from_fn(|r| &left.values[(row + r) * stride..][..depth]);
             return along_rows::<FMA, ROWS, WIDE>(rows, panels);
         }
-        Layout::Panels(depth) => {
-            let columns = &left.values[row * depth..].as_chunks::<ROWS>().0[..panels[0].len()];
+        Layout::Panels(height) => {
+            let columns = &left.values[row * height..].as_chunks::<ROWS>().0[..panels[0].len()];
             return along_columns::<FMA, ROWS, WIDE>(columns, panels);
         }
         Layout::Columns(stride) => (&left.values[row..], stride),
@@ -250,12 +250,17 @@ fn blocked<const FMA: bool, const WIDTH: usize>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::packing::{Rows, pack, panels};
+    use super::super::packing::{Rows, pack, pack_by, panels};
     use super::*;
     use crate::Key;
 
     /// The blocking for registers of `WIDTH`, whether this processor has them or not, against a plain loop.
-    fn check<const WIDTH: usize>(n: usize, depth: usize, columns: usize, is_transposed: bool) {
+    fn check<const WIDTH: usize, const ROWS: usize>(
+        n: usize,
+        depth: usize,
+        columns: usize,
+        is_transposed: bool,
+    ) {
         let draw = |purpose: &str, n: usize| -> Vec<f32> {
             (0..n).map(|i| Key::new(1).purpose(purpose).with(i as u64).normal() as f32).collect()
         };
@@ -269,6 +274,16 @@ mod tests {
         let right = Panels::new(&packed, depth);
         blocked::<false, WIDTH>(operand, n, right, false, &mut out, panels(columns));
         blocked::<false, WIDTH>(operand, n, right, true, &mut out, panels(columns));
+        if is_transposed {
+            let mut panels_of_rows = vec![f32::NAN; n.next_multiple_of(ROWS) * depth];
+            pack_by::<ROWS>(Rows { values: &left, stride, columns: n }, depth, &mut panels_of_rows);
+            let operand = Left { values: &panels_of_rows, layout: Layout::Panels(depth) };
+            let mut from_panels = vec![1.0; n.next_multiple_of(ROWS) * panels(columns) * LANES];
+            blocked::<false, WIDTH>(operand, n, right, false, &mut from_panels, panels(columns));
+            blocked::<false, WIDTH>(operand, n, right, true, &mut from_panels, panels(columns));
+            from_panels.truncate(out.len());
+            assert_eq!(from_panels, out, "{n}×{columns}×{depth} from panels of {ROWS} rows");
+        }
         for row in 0..n {
             for column in 0..columns {
                 let mut sum = 0.0;
@@ -291,9 +306,9 @@ mod tests {
         for n in [1, 5, 12, 31] {
             for columns in [5, 32, 50] {
                 for is_transposed in [false, true] {
-                    check::<4>(n, 9, columns, is_transposed);
-                    check::<8>(n, 9, columns, is_transposed);
-                    check::<16>(n, 9, columns, is_transposed);
+                    check::<4, { tile_rows(4) }>(n, 9, columns, is_transposed);
+                    check::<8, { tile_rows(8) }>(n, 9, columns, is_transposed);
+                    check::<16, { tile_rows(16) }>(n, 9, columns, is_transposed);
                 }
             }
         }

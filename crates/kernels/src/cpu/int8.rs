@@ -4,6 +4,7 @@
 //! and adds such pairs without ever saturating, which the instructions for bytes of AVX2 do.
 //! Sums of integers do not depend on the order, so all levels give the same bytes up to the scaling.
 
+use super::functions::ROUNDER;
 use super::lanes::{LANES, largest};
 use super::level::{Level, multiversion};
 use super::memory::{Buffer, words, words_mut};
@@ -13,6 +14,9 @@ use super::{Cpu, int8_tile};
 
 /// The largest number that is used.
 const LARGEST: f32 = 127.0;
+
+/// Inner indices whose sums of products always fit in 32 bits.
+const MOST_INPUTS: usize = i32::MAX as usize / (127 * 127);
 
 /// Pairs of inner indices of a chunk: sixteen columns of it are less than half of a first cache.
 const CHUNK: usize = 192;
@@ -29,6 +33,7 @@ pub(super) struct Weight {
 impl Weight {
     /// Rounds a weight `[outputs, inputs]`, each output by its own scale.
     pub(super) fn new(cpu: &Cpu, outputs: usize, inputs: usize, weight: &[f32]) -> Self {
+        assert!(inputs <= MOST_INPUTS, "sums over {inputs} inputs leave 32 bits");
         let (depth, columns) = (inputs.div_ceil(2), panels(outputs) * LANES);
         let (mut pairs, mut scales) = (vec![0; columns * depth], vec![0.0; columns]);
         let mut row = vec![0; depth];
@@ -64,8 +69,6 @@ multiversion! {
 /// The nearest integer, as the bits of an i32; ties to even.
 #[inline(always)]
 fn nearest(x: f32) -> u32 {
-    /// Adding it leaves the nearest integer in the low bits.
-    const ROUNDER: f32 = 12_582_912.0;
     (x + ROUNDER).to_bits().wrapping_sub(ROUNDER.to_bits())
 }
 
@@ -136,10 +139,7 @@ pub(super) fn product(
     out: &mut [f32],
     finish: impl Fn(usize, &[f32], &mut [f32]) + Send + Sync,
 ) {
-    if m == 0 || n == 0 || k == 0 {
-        out[..m * n].chunks_exact_mut(n.max(1)).for_each(|row| finish(0, &vec![0.0; n], row));
-        return;
-    }
+    assert!(x.len() >= m * k && out.len() >= m * n, "product of {m}×{n}×{k} with buffers that are too short");
     let (depth, rounded) = (k.div_ceil(2), round_rows(cpu, &x[..m * k], m, k));
     let (pairs, scales) = (words(&rounded.pairs), &rounded.scales);
     let width = tile_columns(m, n);

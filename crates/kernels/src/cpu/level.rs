@@ -52,6 +52,7 @@ impl Level {
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx2")
                     && is_x86_feature_detected!("fma")
             }
             #[cfg(not(target_arch = "x86_64"))]

@@ -1,7 +1,7 @@
 //! The linear layer: products, and the pass that follows them.
 
 use super::memory::Buffer;
-use super::prepared::Prepared;
+use super::prepared::Layout;
 use super::product::{Operand, Right, product, product_into};
 use super::{Cpu, activation, int8, sums};
 use crate::{Activation, Affine, AffineGradient, LinearSize};
@@ -21,20 +21,21 @@ pub(super) fn forward(
 ) {
     let (size, bias, level) = ([rows, outputs, inputs], &layer.bias[..], cpu.level);
     let finish = |column: usize, sums: &[f32], output: &mut [f32]| {
-        activation::add_bias(level, &bias[column..], sums, output);
+        activation::add_bias(level, &bias[column..][..sums.len()], sums, output);
         activation::apply(level, activation, output);
     };
-    let right = match layer.weight.prepared() {
-        Some(Prepared::Int8(weight)) if before.is_none() => {
+    let prepared = layer.weight.prepared().map(|prepared| prepared.panels(outputs, inputs));
+    let right = match prepared {
+        Some(Layout::Int8(weight)) if before.is_none() && inputs > 0 => {
             return int8::product(cpu, size, x, weight, output, finish);
         }
-        Some(Prepared::F32(packed)) => Right::Packed(packed),
-        Some(Prepared::Int8(_)) | None => Right::Matrix(Operand::transposed(layer.weight)),
+        Some(Layout::F32(packed)) => Right::Packed(packed),
+        Some(Layout::Int8(_)) | None => Right::Matrix(Operand::transposed(layer.weight)),
     };
     let left = Operand::plain(x);
     if let Some(before) = before {
         product(cpu, size, left, right, [before, output], |column, sums, [before, output]| {
-            activation::add_bias(level, &bias[column..], sums, before);
+            activation::add_bias(level, &bias[column..][..sums.len()], sums, before);
             output.copy_from_slice(before);
             activation::apply(level, activation, output);
         });

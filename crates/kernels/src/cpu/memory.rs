@@ -20,7 +20,7 @@ struct Line([f32; LINE]);
 pub struct Buffer {
     lines: Vec<Line>,
     len: usize,
-    /// The same numbers laid out for products; gone as soon as they may have changed.
+    /// The numbers, or what they are rounded to, laid out for products; gone as soon as they may have changed.
     prepared: Option<Box<Prepared>>,
     home: Arc<Memory>,
 }
@@ -98,22 +98,21 @@ impl Memory {
         Buffer { lines, len, prepared: None, home: Arc::clone(self) }
     }
 
-    /// A copy of `values`.
+    /// A copy of `values`; new memory is written once.
     pub(super) fn copied(self: &Arc<Self>, values: &[f32]) -> Buffer {
         let size = rounded(values.len().div_ceil(LINE));
-        let Some(lines) = self.take(size) else {
-            // New memory is written once.
-            let (whole, rest) = values.as_chunks();
-            let mut lines = Vec::with_capacity(size);
-            lines.extend(whole.iter().map(|line| Line(*line)));
-            let mut last = [0.0; LINE];
-            last[..rest.len()].copy_from_slice(rest);
-            lines.resize(size, Line(last));
-            return Buffer { lines, len: values.len(), prepared: None, home: Arc::clone(self) };
-        };
-        let mut buffer = Buffer { lines, len: values.len(), prepared: None, home: Arc::clone(self) };
-        buffer.copy_from_slice(values);
-        buffer
+        let mut lines = self.take(size).unwrap_or_else(|| Vec::with_capacity(size));
+        let size = lines.len().max(size);
+        lines.clear();
+        let (whole, rest) = values.as_chunks();
+        lines.extend(whole.iter().map(|line| Line(*line)));
+        if !rest.is_empty() {
+            let mut last = Line([0.0; LINE]);
+            last.0[..rest.len()].copy_from_slice(rest);
+            lines.push(last);
+        }
+        lines.resize(size, Line([0.0; LINE]));
+        Buffer { lines, len: values.len(), prepared: None, home: Arc::clone(self) }
     }
 
     /// `len` zeros.

@@ -1,4 +1,4 @@
-//! The fast implementation of the operators on processors, in f32.
+//! The fast implementation of the operators on processors: in f32, products of prepared weights also in integers.
 //!
 //! Work is cut into tiles that depend on shapes alone, each tile is computed by one thread, and sums across tiles are
 //! added in the tiles' order: the bytes of a result do not depend on the number of threads.
@@ -93,7 +93,7 @@ impl Cpu {
         self.threads
     }
 
-    /// The level of the operators' own loops.
+    /// The level of the operators' loops.
     pub fn level(&self) -> Level {
         self.level
     }

@@ -92,19 +92,7 @@ impl<'a> Rows<'a> {
 multiversion! {
     /// Packs `n` rows as they are: panel by panel, row by row.
     pub(super) fn pack(rows: Rows<'_>, n: usize, packed: &mut [f32]) {
-        let packed = packed.as_chunks_mut::<LANES>().0;
-        for (panel, packed) in packed.chunks_exact_mut(n).enumerate() {
-            let first = panel * LANES;
-            let width = LANES.min(rows.columns - first);
-            for (row, to) in packed.iter_mut().enumerate() {
-                let from = &rows.values[row * rows.stride + first..][..width];
-                if let Some(from) = from.first_chunk::<LANES>() {
-                    *to = *from;
-                } else {
-                    *to = array::from_fn(|lane| from.get(lane).copied().unwrap_or(0.0));
-                }
-            }
-        }
+        pack_by::<LANES>(rows, n, packed);
     }
 }
 
@@ -136,25 +124,26 @@ multiversion! {
     /// Packs the transpose of `n` rows for [`Left::panels`].
     pub(super) fn pack_columns(rows: Rows<'_>, n: usize, packed: &mut [f32]) {
         match WIDTH {
-            LANES => pack_columns_by::<{ tile_rows(LANES) }>(rows, n, packed),
-            8 => pack_columns_by::<{ tile_rows(8) }>(rows, n, packed),
-            _ => pack_columns_by::<{ tile_rows(4) }>(rows, n, packed),
+            LANES => pack_by::<{ tile_rows(LANES) }>(rows, n, packed),
+            8 => pack_by::<{ tile_rows(8) }>(rows, n, packed),
+            _ => pack_by::<{ tile_rows(4) }>(rows, n, packed),
         }
     }
 }
 
+/// Panels of `PANEL` columns, row by row.
 #[inline(always)]
-fn pack_columns_by<const HEIGHT: usize>(rows: Rows<'_>, n: usize, packed: &mut [f32]) {
-    let packed = packed.as_chunks_mut::<HEIGHT>().0;
+pub(super) fn pack_by<const PANEL: usize>(rows: Rows<'_>, n: usize, packed: &mut [f32]) {
+    let packed = packed.as_chunks_mut::<PANEL>().0;
     for (panel, packed) in packed.chunks_exact_mut(n).enumerate() {
-        let first = panel * HEIGHT;
-        let width = HEIGHT.min(rows.columns - first);
+        let first = panel * PANEL;
+        let width = PANEL.min(rows.columns - first);
         for (row, to) in packed.iter_mut().enumerate() {
             let from = &rows.values[row * rows.stride + first..][..width];
-            if let Some(from) = from.first_chunk::<HEIGHT>() {
+            if let Some(from) = from.first_chunk::<PANEL>() {
                 *to = *from;
             } else {
-                *to = array::from_fn(|r| from.get(r).copied().unwrap_or(0.0));
+                *to = array::from_fn(|column| from.get(column).copied().unwrap_or(0.0));
             }
         }
     }

@@ -7,10 +7,17 @@ use crate::Precision;
 
 /// A weight `[outputs, inputs]` as the right operand `[inputs, outputs]` of products.
 #[derive(Debug)]
-pub(super) enum Prepared {
-    /// Panels of columns in f32.
+pub(super) struct Prepared {
+    shape: [usize; 2],
+    panels: Layout,
+}
+
+/// Panels of columns.
+#[derive(Debug)]
+pub(super) enum Layout {
+    /// In f32.
     F32(Buffer),
-    /// Panels of columns in eight-bit integers.
+    /// Rounded to 255 integers.
     Int8(int8::Weight),
 }
 
@@ -23,9 +30,16 @@ impl Prepared {
         weight: &[f32],
     ) -> Self {
         assert_eq!(weight.len(), outputs * inputs, "a weight of {outputs}×{inputs}");
-        match precision {
-            Precision::F32 => Self::F32(pack_right(cpu, Operand::transposed(weight), outputs, inputs)),
-            Precision::Int8 => Self::Int8(int8::Weight::new(cpu, outputs, inputs, weight)),
-        }
+        let panels = match precision {
+            Precision::F32 => Layout::F32(pack_right(cpu, Operand::transposed(weight), outputs, inputs)),
+            Precision::Int8 => Layout::Int8(int8::Weight::new(cpu, outputs, inputs, weight)),
+        };
+        Self { shape: [outputs, inputs], panels }
+    }
+
+    /// The panels, for a product of these sizes.
+    pub(super) fn panels(&self, outputs: usize, inputs: usize) -> &Layout {
+        assert_eq!(self.shape, [outputs, inputs], "the weight was prepared for other sizes");
+        &self.panels
     }
 }

@@ -45,7 +45,7 @@ const FEWEST_COLUMNS: usize = 64;
 /// Tiles below which the columns are cut finer, so that threads share short batches.
 const TILES: usize = 16;
 
-/// Inner indices of a chunk: sixteen columns of it are half of a first cache.
+/// Inner indices of a chunk: sixteen columns of it are 24 KiB, most of a small first cache.
 const CHUNK: usize = 384;
 
 /// Elements of a packed operand that one task packs.

@@ -3,7 +3,7 @@
 use std::f32::consts::{LN_2, LOG2_E};
 
 use super::functions::exp2_of_negative;
-use super::lanes::{LANES, dot, largest, mul_add, tree_sum};
+use super::lanes::{LANES, dot, largest, tree_sum};
 use super::level::multiversion;
 use super::{Cpu, row_tile};
 
@@ -11,20 +11,20 @@ use super::{Cpu, row_tile};
 #[inline(always)]
 pub(super) fn exponentials<const FMA: bool>(scale: f32, row: &mut [f32]) -> [f32; 2] {
     let (largest, scale) = (largest(row), scale * LOG2_E);
-    let shift = largest * scale;
     let (chunks, rest) = row.as_chunks_mut::<LANES>();
     let mut sums = [0.0; LANES];
     for chunk in chunks {
         for lane in 0..LANES {
-            chunk[lane] = exp2_of_negative::<FMA>(mul_add::<FMA>(chunk[lane], scale, -shift));
+            // The difference first: it is exact for the largest, and never above 0.
+            chunk[lane] = exp2_of_negative::<FMA>((chunk[lane] - largest) * scale);
             sums[lane] += chunk[lane];
         }
     }
     for (sum, x) in sums.iter_mut().zip(rest) {
-        *x = exp2_of_negative::<FMA>(mul_add::<FMA>(*x, scale, -shift));
+        *x = exp2_of_negative::<FMA>((*x - largest) * scale);
         *sum += *x;
     }
-    [shift * LN_2, tree_sum(sums)]
+    [largest * scale * LN_2, tree_sum(sums)]
 }
 
 multiversion! {

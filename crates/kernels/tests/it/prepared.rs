@@ -1,6 +1,6 @@
 //! Weights laid out in advance: in f32 nothing changes, in integers little does, and a changed weight counts.
 
-use sbmoe_kernels::{Activation, Affine, Buffer, Cpu, Level, LinearSize, Ops, Precision};
+use sbmoe_kernels::{Activation, Affine, AffineGradient, Buffer, Cpu, Level, LinearSize, Ops, Precision};
 
 use crate::draws::Draws;
 
@@ -68,7 +68,7 @@ fn in_integers_the_output_is_near_and_the_same_for_any_number_of_threads() {
 }
 
 #[test]
-fn what_backward_reads_is_never_rounded() {
+fn a_layer_that_keeps_what_its_activation_was_taken_of_is_not_rounded() {
     let mut layer = Layer::new(Level::best(), 2);
     let n = SIZE.rows * SIZE.outputs;
     let (mut expected, mut found) = (layer.cpu.scratch(n), layer.cpu.scratch(n));
@@ -104,6 +104,45 @@ fn a_number_that_is_not_finite_stays_one() {
             let rows: Vec<&[f32]> = output.chunks(SIZE.outputs).collect();
             assert!(rows[3].iter().all(|x| !x.is_finite()), "{level}: {wrong} became finite");
             assert!(rows[2].iter().chain(rows[4]).all(|x| x.is_finite()), "{level}: other rows suffer");
+        }
+    }
+}
+
+#[test]
+fn empty_products_are_empty_or_zero() {
+    for level in Level::available() {
+        let cpu = Cpu::with_level(2, level);
+        for [rows, inputs, outputs] in [[0, 3, 2], [2, 3, 0], [2, 0, 3]] {
+            for precision in [Precision::F32, Precision::Int8] {
+                let (x, bias) = (cpu.zeros(rows * inputs), cpu.upload(&vec![1.5; outputs]));
+                let mut weight = cpu.zeros(inputs * outputs);
+                cpu.prepare_weight(outputs, inputs, precision, &mut weight);
+                let layer = Affine { weight: &weight, bias: &bias };
+                let mut output = cpu.scratch(rows * outputs);
+                let size = LinearSize { rows, inputs, outputs };
+                cpu.linear(size, &x, layer, Activation::Identity, None, &mut output);
+                assert_eq!(cpu.download(&output), vec![1.5; rows * outputs], "{rows}×{inputs}×{outputs}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_gradient_of_a_weight_sums_over_more_rows_than_are_packed_at_once() {
+    let (cpu, mut draws) = (Cpu::new(2), Draws::new(3));
+    let size = LinearSize { rows: 5000, inputs: 7, outputs: 5 };
+    let (x, d_output) = (draws.normal(size.rows * size.inputs), draws.normal(size.rows * size.outputs));
+    let (mut weight, mut bias) = (cpu.zeros(size.inputs * size.outputs), cpu.zeros(size.outputs));
+    let gradient = AffineGradient { weight: &mut weight, bias: &mut bias };
+    cpu.linear_backward_parameters(size, &cpu.upload(&x), &cpu.upload(&d_output), gradient);
+    let found = cpu.download(&weight);
+    for output in 0..size.outputs {
+        for input in 0..size.inputs {
+            let products = (0..size.rows).map(|row| {
+                f64::from(d_output[row * size.outputs + output]) * f64::from(x[row * size.inputs + input])
+            });
+            let (expected, found) = (products.sum::<f64>(), f64::from(found[output * size.inputs + input]));
+            assert!((found - expected).abs() < 1e-3, "{output}, {input}: {found}, expected {expected}");
         }
     }
 }

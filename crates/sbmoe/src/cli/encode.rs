@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use sbmoe_index::Manifest;
 use sbmoe_model::folder::fingerprint;
@@ -57,6 +57,10 @@ pub(super) struct Encode {
 impl Encode {
     pub(super) fn run(self) -> Result<Verdict> {
         let start = Instant::now();
+        ensure!(
+            self.from.is_none() || self.vectors.precision.is_none(),
+            "`--precision` is the encoder's, which `--from` does not run; leave it out"
+        );
         let retriever = self.model.open(self.max_length)?;
         let options = EncodeOptions {
             model: self.model.model.clone(),

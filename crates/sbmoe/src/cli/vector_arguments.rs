@@ -28,15 +28,16 @@ pub(super) struct VectorArguments {
     #[arg(long, value_name = "S")]
     pub(super) seed: Option<u64>,
 
-    /// Numbers that the encoder's products are computed in: f32, int8 (faster; scores change a little)
-    #[arg(long, value_name = "NUMBERS", default_value_t = Precision::F32)]
-    pub(super) precision: Precision,
+    /// Numbers that the encoder's products are computed in: f32, int8 (faster; scores change a little) [default: f32]
+    #[arg(long, value_name = "NUMBERS")]
+    pub(super) precision: Option<Precision>,
 }
 
 impl VectorArguments {
     /// Decides everything for `retriever`.
     pub(super) fn maker(&self, retriever: Retriever<Cpu>) -> Result<VectorMaker> {
         let Self { gate, normalize, similarity, seed, precision } = *self;
+        let precision = precision.unwrap_or_default();
         VectorMaker::new(retriever, VectorOptions { gate, normalize, similarity, seed, precision })
     }
 }

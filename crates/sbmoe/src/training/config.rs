@@ -143,7 +143,7 @@ impl Default for RunConfig {
             balance: 0.0,
             max_length: None,
             lower_case: None,
-            // Enough for a frozen encoder's block to settle; the best epoch is kept anyway.
+            // An epoch of a frozen encoder's block takes seconds and the best one is kept; see `RunConfig::epochs`.
             epochs: None,
             // The paper's: 63 in-batch negatives a query.
             batch_size: 64,

@@ -238,9 +238,9 @@ fn save(run: &mut Prepared, config: &TrainConfig, groups: &Groups, report: &mut 
     match config.keep {
         Keep::Best => {
             let mut optimizer = Optimizer::new(&**ops, architecture, groups);
-            checkpoint.load(&**ops, model, &run.identity, parameters, &mut optimizer)?;
+            checkpoint.load(&**ops, model, &run.identity, parameters, &mut optimizer).context(why)?;
         }
-        Keep::Last => checkpoint.load_best(&**ops, model, parameters)?,
+        Keep::Last => checkpoint.load_best(&**ops, model, parameters).context(why)?,
     }
     run.retriever.save(&other, &report::card(run, other_score)).context(why)?;
     report.other = Some(other);

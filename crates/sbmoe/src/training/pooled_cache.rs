@@ -133,7 +133,8 @@ fn lock(folder: &Path, observe: &mut Observer<'_>) -> Result<File> {
 fn clear(folder: &Path) -> Result<()> {
     remove_if_there(&folder.join(MANIFEST))?;
     for path in [folder.join(QUERIES), folder.join(DOCUMENTS)] {
-        let own = [texts_path(&path), rows_path(&path), partial_path(&path), path];
+        let texts = texts_path(&path);
+        let own = [partial_path(&texts), texts, rows_path(&path), partial_path(&path), path];
         own.iter().try_for_each(|path| remove_if_there(path))?;
     }
     Ok(())

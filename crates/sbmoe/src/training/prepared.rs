@@ -145,6 +145,8 @@ pub fn unexpected_tensors(dir: &Path, names: &[String]) -> Option<String> {
 fn adapt(retriever: &mut Retriever<Cpu>, config: &mut RunConfig, observe: &mut Observer<'_>) -> Result<()> {
     let hidden = retriever.architecture.hidden();
     config.max_length = Some(retriever.max_length());
+    config.epochs = Some(config.epochs());
+    config.gate_noise = Some(config.gate_noise());
     let lower_case = *config.lower_case.get_or_insert(retriever.folder.lower_case);
     if lower_case != retriever.folder.lower_case {
         retriever.set_lower_case(lower_case)?;

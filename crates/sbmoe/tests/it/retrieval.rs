@@ -103,6 +103,11 @@ fn integers_give_nearly_the_vectors_and_the_index_says_so() {
     succeeds(&mut place.search(&place.encoder, "rounded", &data, &["--k", "1", "--precision", "int8"]));
     let again = succeeds(&mut place.encode(&place.encoder, "rounded", &["--precision", "int8"]));
     assert!(stderr(&again).contains("nothing to do"), "{}", stderr(&again));
+    let from = place.path("rounded").display().to_string();
+    let mut reapplied = sbmoe();
+    reapplied.args(["encode", "--precision", "int8", "--from", &from, "--model"]).arg(&place.encoder);
+    let refused = fails(reapplied.arg("--out").arg(place.path("again")));
+    assert!(refused.contains("leave it out"), "{refused}");
     // bf16 is refused by name, not taken for something else.
     let refused = fails(&mut place.encode(&place.encoder, "other", &["--precision", "bf16"]));
     assert!(refused.contains("choose `f32` or `int8`"), "{refused}");

@@ -213,6 +213,8 @@ fn a_baseline_has_no_block() {
     assert!(bytes(&run.join("model/model.safetensors")) != bytes(&place.model.join("model.safetensors")));
     let config = String::from_utf8(bytes(&run.join("config.toml"))).unwrap();
     assert!(config.contains("experts = 0\n") && config.contains("dropout = false\n"), "{config}");
+    // What a preset or a default leaves open is decided there too.
+    assert!(config.contains("epochs = ") && config.contains("gate_noise = 0.0\n"), "{config}");
 }
 
 #[test]

@@ -61,8 +61,8 @@ pub struct TrainConfig {
     pub negatives: usize,
     /// Weight of the load-balance term; 0 for none.
     pub balance: f64,
-    /// Tokens whose activations are held at once. A larger batch is computed in parts, each twice, with the same
-    /// gradients.
+    /// Tokens whose activations are held at once; those of a larger batch's other tokens are computed twice, with the
+    /// same gradients.
     pub chunk_tokens: usize,
     /// The seed of every random draw.
     pub seed: u64,

@@ -1,8 +1,9 @@
-//! One batch's loss and gradients, in parts when its activations are too many to hold.
+//! One batch's loss and gradients, part by part.
 //!
 //! The pooled vectors of the whole batch are computed first, then block and loss see all of them; the encoder's backward
-//! follows part by part (Gao et al. 2021, gradient caching). A batch of one part keeps its activations instead of
-//! computing them twice; both give the same gradients, since every dropout decision is keyed by the text's place.
+//! follows part by part. As many parts as may be held keep their activations; those of the others are computed twice (Gao
+//! et al. 2021, gradient caching). Both give the same gradients, since every dropout decision is keyed by the text's
+//! place.
 
 use std::ops::Range;
 
@@ -13,6 +14,10 @@ use sbmoe_model::moe::{Draws, KeptBlock};
 use sbmoe_model::parameters::Tensors;
 
 use crate::{Batch, Inputs, TrainConfig};
+
+/// Tokens of a part, unless fewer may be held: what a layer computes between two products of so many rows stays in the
+/// last cache.
+const PART: usize = 2048;
 
 /// What one batch gave besides gradients.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,22 +80,23 @@ fn token_gradients<O: Ops>(
     } else {
         DropoutPlan::off()
     };
-    let parts = parts(texts, config.chunk_tokens);
+    let parts = parts(texts, config.chunk_tokens.min(PART));
     let tokens: Vec<Tokens> =
         parts.iter().map(|part| Tokens::new(&texts[part.clone()], part.start as u32)).collect();
     let forward = |tokens| architecture.forward_pooled(ops, parameters, tokens, &dropout);
     let rows = |part: &Range<usize>| (part.start as u32..part.end as u32).collect::<Vec<u32>>();
 
     let mut x = ops.zeros(texts.len() * hidden);
-    let mut kept = None;
+    let (mut kept, mut held) = (Vec::with_capacity(parts.len()), 0);
     for (part, tokens) in parts.iter().zip(&tokens) {
         let (pooled, activations) = forward(tokens);
         ops.scatter_add_rows(hidden, &rows(part), &pooled, &mut x);
-        kept = (parts.len() == 1).then_some(activations);
+        held += tokens.n_tokens();
+        kept.push((held <= config.chunk_tokens).then_some(activations));
     }
     let (result, dx) = head.run(&x, step, gradients);
-    for (part, tokens) in parts.iter().zip(&tokens) {
-        let activations = kept.take().unwrap_or_else(|| forward(tokens).1);
+    for ((part, tokens), kept) in parts.iter().zip(&tokens).zip(kept) {
+        let activations = kept.unwrap_or_else(|| forward(tokens).1);
         let mut d_pooled = ops.scratch(part.len() * hidden);
         ops.gather_rows(hidden, &rows(part), &dx, &mut d_pooled);
         architecture.backward_pooled(ops, parameters, tokens, &dropout, activations, &d_pooled, gradients);

@@ -7,18 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::prepared::Prepared;
 
-/// Numbers in a line.
+/// Numbers in a cache line, which is also one AVX-512 register.
 const LINE: usize = 16;
-
-/// One cache line, which is also one AVX-512 register.
-#[derive(Debug, Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([f32; LINE]);
 
 /// A flat array of f32 that starts on a cache line; dropping it returns the memory to its [`Cpu`](crate::Cpu).
 #[derive(Debug)]
 pub struct Buffer {
-    lines: Vec<Line>,
+    /// The memory, of which some numbers before the first line and after the last are not used.
+    room: Vec<f32>,
+    start: usize,
     len: usize,
     /// The numbers, or what they are rounded to, laid out for products; gone as soon as they may have changed.
     prepared: Option<Box<Prepared>>,
@@ -53,23 +50,20 @@ impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        // SAFETY: `lines` holds at least `len` initialised f32 side by side (`Line` is `repr(C)` without padding), and
-        // the slice borrows `self`.
-        unsafe { slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+        &self.room[self.start..][..self.len]
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
         self.prepared = None;
-        // SAFETY: as in `deref`; the borrow of `self` is exclusive.
-        unsafe { slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+        &mut self.room[self.start..][..self.len]
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.home.take_back(std::mem::take(&mut self.lines));
+        self.home.take_back(std::mem::take(&mut self.room));
     }
 }
 
@@ -81,10 +75,10 @@ pub(super) struct Memory(Mutex<Lists>);
 
 #[derive(Debug, Default)]
 struct Lists {
-    free: BTreeMap<usize, Vec<Vec<Line>>>,
-    /// Lines in `free`.
+    free: BTreeMap<usize, Vec<Vec<f32>>>,
+    /// Numbers in `free`.
     held: usize,
-    /// Lines in buffers.
+    /// Numbers in buffers.
     used: usize,
     /// The most that `used` has been.
     most: usize,
@@ -93,58 +87,62 @@ struct Lists {
 impl Memory {
     /// `len` numbers: zeros when the memory is new, old contents when it is not.
     pub(super) fn scratch(self: &Arc<Self>, len: usize) -> Buffer {
-        let size = rounded(len.div_ceil(LINE));
-        let lines = self.take(size).unwrap_or_else(|| vec![Line([0.0; LINE]); size]);
-        Buffer { lines, len, prepared: None, home: Arc::clone(self) }
+        let room = self.take(len).unwrap_or_else(|| vec![0.0; room_of(len)]);
+        self.buffer(room, len)
     }
 
     /// A copy of `values`; new memory is written once.
     pub(super) fn copied(self: &Arc<Self>, values: &[f32]) -> Buffer {
-        let size = rounded(values.len().div_ceil(LINE));
-        let mut lines = self.take(size).unwrap_or_else(|| Vec::with_capacity(size));
-        let size = lines.len().max(size);
-        lines.clear();
-        let (whole, rest) = values.as_chunks();
-        lines.extend(whole.iter().map(|line| Line(*line)));
-        if !rest.is_empty() {
-            let mut last = Line([0.0; LINE]);
-            last.0[..rest.len()].copy_from_slice(rest);
-            lines.push(last);
-        }
-        lines.resize(size, Line([0.0; LINE]));
-        Buffer { lines, len: values.len(), prepared: None, home: Arc::clone(self) }
+        let mut room =
+            self.take(values.len()).unwrap_or_else(|| Vec::with_capacity(room_of(values.len())));
+        let size = room.len().max(room_of(values.len()));
+        room.clear();
+        room.resize(start_of(&room), 0.0);
+        room.extend_from_slice(values);
+        room.resize(size, 0.0);
+        self.buffer(room, values.len())
     }
 
-    /// `len` zeros.
+    /// `len` zeros. The system hands out new ones without touching them: who writes first waits for their pages, on its
+    /// own thread.
     pub(super) fn zeros(self: &Arc<Self>, len: usize) -> Buffer {
-        let mut buffer = self.scratch(len);
-        buffer.fill(0.0);
-        buffer
+        match self.take(len) {
+            Some(room) => {
+                let mut buffer = self.buffer(room, len);
+                buffer.fill(0.0);
+                buffer
+            }
+            None => self.buffer(vec![0.0; room_of(len)], len),
+        }
     }
 
-    fn take(&self, size: usize) -> Option<Vec<Line>> {
+    fn buffer(self: &Arc<Self>, room: Vec<f32>, len: usize) -> Buffer {
+        Buffer { start: start_of(&room), room, len, prepared: None, home: Arc::clone(self) }
+    }
+
+    /// Freed memory for `len` numbers; without any, the caller is trusted to make some.
+    fn take(&self, len: usize) -> Option<Vec<f32>> {
+        let size = room_of(len);
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let found = lists
             .free
             .range(size..=size + size / 4)
             .find(|(_, free)| !free.is_empty())
             .map(|(&size, _)| size);
-        let lines = found.and_then(|size| lists.free.get_mut(&size)?.pop());
-        let taken = lines.as_ref().map_or(size, Vec::len);
-        lists.held -= lines.as_ref().map_or(0, Vec::len);
+        let room = found.and_then(|size| lists.free.get_mut(&size)?.pop());
+        let taken = room.as_ref().map_or(size, Vec::len);
+        lists.held -= room.as_ref().map_or(0, Vec::len);
         lists.used += taken;
         lists.most = lists.most.max(lists.used);
         lists.trim();
-        lines
+        room
     }
 
-    fn take_back(&self, lines: Vec<Line>) {
+    fn take_back(&self, room: Vec<f32>) {
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lists.used -= lines.len();
-        lists.held += lines.len();
-        if !lines.is_empty() {
-            lists.free.entry(lines.len()).or_default().push(lines);
-        }
+        lists.used -= room.len();
+        lists.held += room.len();
+        lists.free.entry(room.len()).or_default().push(room);
     }
 }
 
@@ -154,17 +152,24 @@ impl Lists {
         while self.held + self.used > self.most {
             let Some(mut entry) = self.free.last_entry() else { break };
             match entry.get_mut().pop() {
-                Some(lines) => self.held -= lines.len(),
+                Some(room) => self.held -= room.len(),
                 None => drop(entry.remove()),
             }
         }
     }
 }
 
-/// Sizes that differ little share memory: at most an eighth is added.
-fn rounded(size: usize) -> usize {
-    let step = (size.max(1).next_power_of_two() / 16).max(1);
-    size.next_multiple_of(step)
+/// Numbers to ask for where `len` are needed: sizes that differ little share memory, at most an eighth is added; then
+/// there is room to begin on a line.
+fn room_of(len: usize) -> usize {
+    let lines = len.div_ceil(LINE);
+    let step = (lines.max(1).next_power_of_two() / 16).max(1);
+    lines.next_multiple_of(step) * LINE + LINE - 1
+}
+
+/// The first number that begins a line.
+fn start_of(room: &Vec<f32>) -> usize {
+    room.as_ptr().align_offset(LINE * size_of::<f32>())
 }
 
 #[cfg(test)]
@@ -195,6 +200,6 @@ mod tests {
         let lists = memory.0.lock().expect("no thread panicked");
         assert_eq!(lists.used, 0);
         assert!(lists.held <= lists.most);
-        assert!(lists.most <= rounded(49_000_usize.div_ceil(LINE)));
+        assert!(lists.most <= room_of(49_000));
     }
 }

@@ -19,7 +19,7 @@ pub use cpu::{Buffer, Cpu, Level};
 pub use key::{Dropout, Key};
 pub use ops::{
     Activation, AdamwStep, Affine, AffineGradient, Agreement, AttentionInputs, ContrastiveInputs,
-    EmbeddingGradient, EmbeddingTables, LinearSize, NormOutput, Ops,
+    EmbeddingGradient, EmbeddingTables, LinearSize, NormOutput, Numbers, Ops,
 };
 pub use pooling::Pooling;
 pub use precision::Precision;

@@ -4,7 +4,16 @@
 //! Gradients of parameters are added to what is there; gradients of activations replace it unless the name says `add`.
 //! Sizes are the caller's word: an implementation may panic when a buffer is too short, never read beyond it.
 
+use std::fmt::Debug;
+use std::sync::Arc;
+
 use crate::{Dropout, Pooling, Precision, Tokens};
+
+/// Numbers in memory of any kind that stay as they are.
+pub trait Numbers: Debug + Send + Sync {
+    /// The numbers.
+    fn numbers(&self) -> &[f32];
+}
 
 /// A weight and a bias: of a linear layer (`[outputs, inputs]`, `[outputs]`) or of a layer norm (`[hidden]`, `[hidden]`).
 #[derive(Debug)]
@@ -191,6 +200,11 @@ pub trait Ops: Send + Sync {
     }
     /// A copy of `values` on the device.
     fn upload(&self, values: &[f32]) -> Self::Buffer;
+    /// As [`Ops::upload`] for numbers that may be shared, such as those of a mapped file: a device that can read them
+    /// where they are copies them only when the buffer is changed.
+    fn share(&self, values: Arc<dyn Numbers>) -> Self::Buffer {
+        self.upload(values.numbers())
+    }
     /// A copy of the buffer on the host.
     fn download(&self, buffer: &Self::Buffer) -> Vec<f32>;
     /// Number of elements.

@@ -187,7 +187,7 @@ fn load<O: Ops>(
     let mut upload = |checkpoint: Checkpoint, parameters: &[Parameter]| {
         let selection = checkpoint.select(&wanted(parameters))?;
         for tensor in selection.tensors() {
-            buffers.push(ops.upload(&tensor?.values));
+            buffers.push(ops.share(Arc::new(tensor?.values)));
         }
         unexpected.extend(selection.unexpected);
         Ok::<_, CheckpointError>(())

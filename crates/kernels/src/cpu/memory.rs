@@ -6,20 +6,27 @@ use std::slice;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::prepared::Prepared;
+use crate::Numbers;
 
 /// Numbers in a cache line, which is also one AVX-512 register.
 const LINE: usize = 16;
 
-/// A flat array of f32 that starts on a cache line; dropping it returns the memory to its [`Cpu`](crate::Cpu).
+/// A flat array of f32 that starts on a cache line, unless it is shared; dropping it returns the memory to its [`Cpu`](crate::Cpu).
 #[derive(Debug)]
 pub struct Buffer {
-    /// The memory, of which some numbers before the first line and after the last are not used.
-    room: Vec<f32>,
-    start: usize,
-    len: usize,
+    place: Place,
     /// The numbers, or what they are rounded to, laid out for products; gone as soon as they may have changed.
     prepared: Option<Box<Prepared>>,
     home: Arc<Memory>,
+}
+
+/// Where a buffer's numbers are.
+#[derive(Debug)]
+enum Place {
+    /// `len` numbers from `start` in memory of its own.
+    Own { room: Vec<f32>, start: usize, len: usize },
+    /// Somebody else's memory, until the first change.
+    Shared(Arc<dyn Numbers>),
 }
 
 impl Buffer {
@@ -50,20 +57,31 @@ impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.room[self.start..][..self.len]
+        match &self.place {
+            Place::Own { room, start, len } => &room[*start..][..*len],
+            Place::Shared(values) => values.numbers(),
+        }
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
         self.prepared = None;
-        &mut self.room[self.start..][..self.len]
+        if let Place::Shared(values) = &self.place {
+            *self = self.home.copied(values.numbers());
+        }
+        match &mut self.place {
+            Place::Own { room, start, len } => &mut room[*start..][..*len],
+            Place::Shared(_) => unreachable!("shared numbers were copied"),
+        }
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.home.take_back(std::mem::take(&mut self.room));
+        if let Place::Own { room, .. } = &mut self.place {
+            self.home.take_back(std::mem::take(room));
+        }
     }
 }
 
@@ -93,8 +111,7 @@ impl Memory {
 
     /// A copy of `values`; new memory is written once.
     pub(super) fn copied(self: &Arc<Self>, values: &[f32]) -> Buffer {
-        let mut room =
-            self.take(values.len()).unwrap_or_else(|| Vec::with_capacity(room_of(values.len())));
+        let mut room = self.take(values.len()).unwrap_or_else(|| Vec::with_capacity(room_of(values.len())));
         let size = room.len().max(room_of(values.len()));
         room.clear();
         room.resize(start_of(&room), 0.0);
@@ -117,7 +134,13 @@ impl Memory {
     }
 
     fn buffer(self: &Arc<Self>, room: Vec<f32>, len: usize) -> Buffer {
-        Buffer { start: start_of(&room), room, len, prepared: None, home: Arc::clone(self) }
+        let place = Place::Own { start: start_of(&room), room, len };
+        Buffer { place, prepared: None, home: Arc::clone(self) }
+    }
+
+    /// Numbers that stay where they are until they are changed.
+    pub(super) fn shared(self: &Arc<Self>, values: Arc<dyn Numbers>) -> Buffer {
+        Buffer { place: Place::Shared(values), prepared: None, home: Arc::clone(self) }
     }
 
     /// Freed memory for `len` numbers; without any, the caller is trusted to make some.
@@ -168,7 +191,7 @@ fn room_of(len: usize) -> usize {
 }
 
 /// The first number that begins a line.
-fn start_of(room: &Vec<f32>) -> usize {
+fn start_of(room: &[f32]) -> usize {
     room.as_ptr().align_offset(LINE * size_of::<f32>())
 }
 

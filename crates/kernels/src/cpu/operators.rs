@@ -1,5 +1,7 @@
 //! [`Ops`] for processors: each operator handed to the file that holds it.
 
+use std::sync::Arc;
+
 use super::mask::{Mask, row_keys};
 use super::memory::Buffer;
 use super::norm::Norm;
@@ -10,7 +12,7 @@ use super::{
 };
 use crate::{
     Activation, AdamwStep, Affine, AffineGradient, Agreement, AttentionInputs, ContrastiveInputs, Dropout,
-    EmbeddingGradient, EmbeddingTables, LinearSize, NormOutput, Ops, Pooling, Precision, Tokens,
+    EmbeddingGradient, EmbeddingTables, LinearSize, NormOutput, Numbers, Ops, Pooling, Precision, Tokens,
 };
 
 impl Ops for Cpu {
@@ -22,6 +24,10 @@ impl Ops for Cpu {
 
     fn scratch(&self, len: usize) -> Buffer {
         self.memory.scratch(len)
+    }
+
+    fn share(&self, values: Arc<dyn Numbers>) -> Buffer {
+        self.memory.shared(values)
     }
 
     fn upload(&self, values: &[f32]) -> Buffer {

@@ -1,13 +1,12 @@
 //! Where a tensor's numbers lie in a file, and how they become `f32`.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use ::safetensors::Dtype;
 use half::{bf16, f16};
 
 use super::mapped::MappedFile;
-use super::{CheckpointError, NotFinite, Tensor};
+use super::{CheckpointError, NotFinite, Tensor, Values};
 
 /// The most elements that a tensor may have when it repeats elements of a smaller storage (an expanded view): a
 /// few bytes could otherwise ask for any amount of memory.
@@ -69,15 +68,16 @@ impl Entry {
     }
 
     /// The tensor as `f32`, row-major.
-    pub(super) fn read<'a>(&self, name: &str, file: &'a MappedFile) -> Result<Tensor<'a>, CheckpointError> {
+    pub(super) fn read(&self, name: &str, file: &MappedFile) -> Result<Tensor, CheckpointError> {
         let storage = &file.bytes()[self.storage.clone()];
-        let values = match (self.dtype, self.borrow(storage)) {
-            (Dtype::F32, Some(values)) => Cow::Borrowed(values),
-            (Dtype::F32, None) => Cow::Owned(self.gather(storage, f32::from_le_bytes)),
-            (Dtype::F16, _) => Cow::Owned(self.gather(storage, |bytes| f16::from_le_bytes(bytes).to_f32())),
-            (Dtype::BF16, _) => Cow::Owned(self.gather(storage, |bytes| bf16::from_le_bytes(bytes).to_f32())),
-            (Dtype::F64, _) => Cow::Owned(self.gather(storage, |bytes| f64::from_le_bytes(bytes) as f32)),
-            (other, _) => {
+        let values = match self.dtype {
+            Dtype::F32 => {
+                self.mapped(file).unwrap_or_else(|| Values::Own(self.gather(storage, f32::from_le_bytes)))
+            }
+            Dtype::F16 => Values::Own(self.gather(storage, |bytes| f16::from_le_bytes(bytes).to_f32())),
+            Dtype::BF16 => Values::Own(self.gather(storage, |bytes| bf16::from_le_bytes(bytes).to_f32())),
+            Dtype::F64 => Values::Own(self.gather(storage, |bytes| f64::from_le_bytes(bytes) as f32)),
+            other => {
                 return Err(CheckpointError::NotFloat {
                     path: file.path().to_owned(),
                     name: name.to_owned(),
@@ -92,16 +92,14 @@ impl Entry {
         Ok(Tensor { shape: self.shape.clone(), values })
     }
 
-    /// The storage itself, where it holds the tensor's `f32` side by side, aligned, in this machine's order of bytes.
-    fn borrow<'a>(&self, storage: &'a [u8]) -> Option<&'a [f32]> {
-        let count = element_count(&self.shape)?;
-        let is_plain = cfg!(target_endian = "little") && self.stride == row_major(&self.shape);
-        if !is_plain || self.dtype != Dtype::F32 {
+    /// The file's own memory, where it holds the tensor's `f32` side by side.
+    fn mapped(&self, file: &MappedFile) -> Option<Values> {
+        if self.stride != row_major(&self.shape) {
             return None;
         }
-        // SAFETY: every pattern of bits is an f32.
-        let (before, values, _) = unsafe { storage.align_to::<f32>() };
-        if before.is_empty() { values.get(self.offset..self.offset + count) } else { None }
+        let size = size_of::<f32>();
+        let (start, count) = (self.storage.start + self.offset * size, element_count(&self.shape)?);
+        file.values(start..start + count * size)
     }
 
     fn gather<const SIZE: usize>(&self, storage: &[u8], convert: impl Fn([u8; SIZE]) -> f32) -> Vec<f32> {

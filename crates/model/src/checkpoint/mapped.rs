@@ -1,11 +1,13 @@
 //! A file in memory without being read: mapped, with its format told from its first bytes.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fs_err::File;
 use memmap2::Mmap;
 
-use super::{CheckpointError, legacy};
+use super::{CheckpointError, Values, legacy};
 
 /// The formats that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +24,7 @@ pub(super) enum Format {
 #[derive(Debug)]
 pub(super) struct MappedFile {
     path: PathBuf,
-    map: Mmap,
+    map: Arc<Mmap>,
 }
 
 impl MappedFile {
@@ -41,7 +43,7 @@ impl MappedFile {
         // meanwhile is the accepted risk of every reader of memory-mapped weights; our own writers never do that, they
         // rename a new file into place.
         let map = unsafe { Mmap::map(&file)? };
-        Ok(Self { path: path.to_owned(), map })
+        Ok(Self { path: path.to_owned(), map: Arc::new(map) })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -50,6 +52,16 @@ impl MappedFile {
 
     pub(super) fn bytes(&self) -> &[u8] {
         &self.map
+    }
+
+    /// The `f32` that lie in a range of the file; `None` where they are not aligned, or in another order of bytes than
+    /// this machine's.
+    pub(super) fn values(&self, bytes: Range<usize>) -> Option<Values> {
+        let range = self.map.get(bytes.clone())?;
+        // SAFETY: every pattern of bits is an f32.
+        let (before, _, after) = unsafe { range.align_to::<f32>() };
+        let is_plain = cfg!(target_endian = "little") && before.is_empty() && after.is_empty();
+        is_plain.then(|| Values::Mapped { map: Arc::clone(&self.map), bytes })
     }
 
     /// Tells the format from the content; a name that ends in `.safetensors` is taken at its word, so that a truncated

@@ -15,13 +15,13 @@
 //! # Ok::<(), sbmoe_model::checkpoint::CheckpointError>(())
 //! ```
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use self::error::{CheckpointError, Misshapen, NotFinite};
 pub use self::selection::{Selection, Wanted};
 pub use self::shards::weight_files;
+pub use self::values::Values;
 pub use self::write::{NamedTensor, write_safetensors};
 
 pub(crate) use self::write::sync_parent;
@@ -40,16 +40,16 @@ mod safetensors;
 mod selection;
 mod shards;
 mod state_dict;
+mod values;
 mod write;
 
 /// A tensor's numbers, in row-major order.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Tensor<'a> {
+pub struct Tensor {
     /// The extent of each dimension; empty for a scalar.
     pub shape: Vec<usize>,
     /// `shape.iter().product()` numbers, every one of them finite.
-    /// They are the file's own memory where it holds them as they are wanted.
-    pub values: Cow<'a, [f32]>,
+    pub values: Values,
 }
 
 /// The free text that the header of a safetensors file carries beside its tensors; empty where there is none.
@@ -116,7 +116,7 @@ impl Checkpoint {
     /// # Errors
     /// An unknown name, a tensor of integers, or a number that is not finite (its index is into the values in
     /// row-major order).
-    pub fn get(&self, name: &str) -> Result<Tensor<'_>, CheckpointError> {
+    pub fn get(&self, name: &str) -> Result<Tensor, CheckpointError> {
         let Some(entry) = self.entries.get(name) else {
             return Err(CheckpointError::UnknownTensor { path: self.first_path(), name: name.to_owned() });
         };

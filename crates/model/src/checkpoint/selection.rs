@@ -26,12 +26,11 @@ pub struct Selection<'a> {
 }
 
 impl Selection<'_> {
-    /// Reads one tensor for each wanted one, in their order and one at a time: a model's values need never stand in
-    /// memory twice.
+    /// Reads one tensor for each wanted one, in their order and one at a time.
     ///
     /// # Errors
     /// Of each tensor, those of [`Checkpoint::get`].
-    pub fn tensors(&self) -> impl Iterator<Item = Result<Tensor<'_>, CheckpointError>> {
+    pub fn tensors(&self) -> impl Iterator<Item = Result<Tensor, CheckpointError>> {
         self.found.iter().map(|name| self.checkpoint.get(name))
     }
 }

@@ -9,7 +9,7 @@ use crate::samples::{expected, sample};
 const POSITIONS: &str = "bert.embeddings.position_ids";
 
 /// All tensors of numbers, read.
-fn read(checkpoint: &Checkpoint) -> BTreeMap<String, Tensor<'_>> {
+fn read(checkpoint: &Checkpoint) -> BTreeMap<String, Tensor> {
     checkpoint
         .names()
         .filter(|name| *name != POSITIONS)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use sbmoe_model::checkpoint::Tensor;
+use sbmoe_model::checkpoint::{Tensor, Values};
 use serde_json::Value;
 
 /// A path below `tests/data`.
@@ -12,7 +12,7 @@ pub(crate) fn sample(path: &str) -> PathBuf {
 }
 
 /// The tensors that PyTorch says a group of samples holds.
-pub(crate) fn expected(group: &str) -> BTreeMap<String, Tensor<'static>> {
+pub(crate) fn expected(group: &str) -> BTreeMap<String, Tensor> {
     let text = fs_err::read_to_string(sample("checkpoint/expected.json")).unwrap();
     let groups: Value = serde_json::from_str(&text).unwrap();
     let tensors = groups[group].as_object().unwrap();
@@ -23,7 +23,7 @@ pub(crate) fn expected(group: &str) -> BTreeMap<String, Tensor<'static>> {
             let values = tensor["values"].as_array().unwrap();
             let shape = shape.iter().map(|extent| extent.as_u64().unwrap() as usize).collect();
             let values: Vec<f32> = values.iter().map(|value| value.as_f64().unwrap() as f32).collect();
-            (name.clone(), Tensor { shape, values: values.into() })
+            (name.clone(), Tensor { shape, values: Values::Own(values) })
         })
         .collect()
 }

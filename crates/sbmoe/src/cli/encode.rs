@@ -6,7 +6,6 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use sbmoe_index::Manifest;
-use sbmoe_model::folder::fingerprint;
 use serde_json::json;
 
 use super::model_arguments::ModelArguments;
@@ -61,13 +60,10 @@ impl Encode {
             self.from.is_none() || self.vectors.precision.is_none(),
             "`--precision` is the encoder's, which `--from` does not run; leave it out"
         );
-        let retriever = self.model.open(self.max_length)?;
-        let options = EncodeOptions {
-            model: self.model.model.clone(),
-            fingerprint: fingerprint(&retriever.folder.dir)?,
-            keep_pooled: self.keep_pooled,
-        };
-        let maker = self.vectors.maker(retriever)?;
+        let (retriever, fingerprint) = self.model.open_with_fingerprint(self.max_length)?;
+        let options =
+            EncodeOptions { model: self.model.model.clone(), fingerprint, keep_pooled: self.keep_pooled };
+        let maker = self.vectors.maker(retriever, self.from.is_some())?;
         let interrupt = interrupt::watch()?;
         let total = match (&self.corpus, &self.from) {
             (Some(corpus), _) => Corpus::open(corpus)?.count()?,

@@ -59,7 +59,7 @@ impl Import {
             console::warn(format!("`{name}` in `{}` has no place in the model", self.checkpoint.display()));
         }
         let values: Vec<Vec<f32>> =
-            selection.tensors().map(|tensor| Ok(tensor?.values.into_owned())).collect::<Result<_>>()?;
+            selection.tensors().map(|tensor| Ok(tensor?.values.into_vec())).collect::<Result<_>>()?;
         retriever.parameters = Tensors::upload(&*retriever.ops, &values);
         let card = ModelCard {
             title: name(&self.out),

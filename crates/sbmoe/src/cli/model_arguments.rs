@@ -1,11 +1,13 @@
 //! The arguments by which most commands take a model.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 use indicatif::ProgressBar;
 use sbmoe_kernels::Cpu;
+use sbmoe_model::folder::fingerprint;
 use sbmoe_model::retriever::Retriever;
 
 use super::console::{bar, note, warn};
@@ -33,6 +35,25 @@ pub(super) struct ModelArguments {
 impl ModelArguments {
     /// Opens the model; `max_length` overrides its own.
     pub(super) fn open(&self, max_length: Option<usize>) -> Result<Retriever<Cpu>> {
+        self.open_in(&self.resolve()?, max_length)
+    }
+
+    /// As [`ModelArguments::open`], with the model's fingerprint, which is computed meanwhile.
+    pub(super) fn open_with_fingerprint(
+        &self,
+        max_length: Option<usize>,
+    ) -> Result<(Retriever<Cpu>, String)> {
+        let dir = self.resolve()?;
+        std::thread::scope(|scope| {
+            let fingerprint = scope.spawn(|| fingerprint(&dir));
+            let retriever = self.open_in(&dir, max_length)?;
+            let fingerprint = fingerprint.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            Ok((retriever, fingerprint))
+        })
+    }
+
+    /// The model's folder, downloaded if it must be.
+    fn resolve(&self) -> Result<PathBuf> {
         let mut download = DownloadBar::default();
         let source = model_source::resolve(&self.model, self.revision.as_deref(), &mut |transfer| {
             download.show(transfer);
@@ -41,10 +62,14 @@ impl ModelArguments {
         if let Some(text) = &source.note {
             note(text);
         }
+        Ok(source.dir)
+    }
+
+    fn open_in(&self, dir: &Path, max_length: Option<usize>) -> Result<Retriever<Cpu>> {
         let cpu = Arc::new(device::open(self.threads)?);
-        let retriever = Retriever::open(&source.dir, cpu, max_length)
+        let retriever = Retriever::open(dir, cpu, max_length)
             .with_context(|| format!("the model `{}` cannot be opened", self.model))?;
-        if let Some(warning) = unexpected_tensors(&source.dir, &retriever.unexpected) {
+        if let Some(warning) = unexpected_tensors(dir, &retriever.unexpected) {
             warn(warning);
         }
         Ok(retriever)

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 use sbmoe_ir::{Hit, Ranking, Run, Split};
-use sbmoe_model::folder::fingerprint;
 use sbmoe_model::moe::Gate;
 use serde_json::{Value, json};
 
@@ -17,6 +16,9 @@ use super::{Verdict, console};
 use crate::encoding::{Normalize, VectorMaker};
 use crate::index_folder::Index;
 use crate::searching::{Ranked, rank, read_queries};
+
+/// Queries that are encoded sooner than the model's weights are laid out for many.
+const FEW: usize = 8;
 
 /// Hits that an answer on the terminal shows.
 const SHOWN: usize = 5;
@@ -87,7 +89,7 @@ impl Search {
         }
         refuse_repeated_ids(&queries)?;
         let index = Index::open(&self.index)?;
-        let maker = self.maker(&index)?;
+        let maker = self.maker(&index, queries.len() <= FEW)?;
         let k = self.k.unwrap_or(if is_text { SHOWN } else { 1000 });
         let texts: Vec<&str> = queries.iter().map(|(_, text)| text.as_str()).collect();
         let bar = console::bar(texts.len() as u64, "searching");
@@ -107,11 +109,10 @@ impl Search {
     }
 
     /// The model as the index wants it: its gate, its similarity, its maximum length, unless switches say otherwise.
-    fn maker(&self, index: &Index) -> Result<VectorMaker> {
+    fn maker(&self, index: &Index, few_texts: bool) -> Result<VectorMaker> {
         let manifest = index.manifest();
         let max_length = manifest.details.get("max_length").and_then(Value::as_u64).map(|n| n as usize);
-        let retriever = self.model.open(max_length)?;
-        let fingerprint = fingerprint(&retriever.folder.dir)?;
+        let (retriever, fingerprint) = self.model.open_with_fingerprint(max_length)?;
         let mut arguments = self.vectors.clone();
         let has_block = retriever.architecture.block.is_some();
         if arguments.gate.is_none() && has_block && manifest.gate != "none" {
@@ -128,7 +129,7 @@ impl Search {
         if arguments.normalize == Normalize::Auto {
             arguments.normalize = if manifest.normalize { Normalize::On } else { Normalize::Off };
         }
-        let maker = arguments.maker(retriever)?;
+        let maker = arguments.maker(retriever, few_texts)?;
         let compares = |similarity, normalize: bool| {
             format!("{similarity}{}", if normalize { ", normalised" } else { "" })
         };

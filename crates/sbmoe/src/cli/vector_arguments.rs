@@ -34,10 +34,10 @@ pub(super) struct VectorArguments {
 }
 
 impl VectorArguments {
-    /// Decides everything for `retriever`.
-    pub(super) fn maker(&self, retriever: Retriever<Cpu>) -> Result<VectorMaker> {
+    /// Decides everything for `retriever`, which will see a few texts at most or many.
+    pub(super) fn maker(&self, retriever: Retriever<Cpu>, few_texts: bool) -> Result<VectorMaker> {
         let Self { gate, normalize, similarity, seed, precision } = *self;
         let precision = precision.unwrap_or_default();
-        VectorMaker::new(retriever, VectorOptions { gate, normalize, similarity, seed, precision })
+        VectorMaker::new(retriever, VectorOptions { gate, normalize, similarity, seed, precision, few_texts })
     }
 }

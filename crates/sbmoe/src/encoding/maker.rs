@@ -49,6 +49,9 @@ pub struct VectorOptions {
     pub seed: Option<u64>,
     /// Of the encoder's products; the block is always computed in f32.
     pub precision: Precision,
+    /// Whether the encoder will see a few texts at most: then its weights are not laid out beforehand (unless the
+    /// precision asks for it), which would cost more than it saves. The vectors are the same.
+    pub few_texts: bool,
 }
 
 /// A retriever with everything decided that makes a vector.
@@ -100,7 +103,9 @@ impl VectorMaker {
             Normalize::On => true,
             Normalize::Off => false,
         };
-        retriever.prepare(options.precision);
+        if !options.few_texts || options.precision != Precision::F32 {
+            retriever.prepare(options.precision);
+        }
         Ok(Self {
             gate: options.gate.or_else(|| retriever.gate()),
             normalize,

@@ -343,7 +343,7 @@ fn a_checkpoint_of_the_paper_s_code_becomes_a_model() {
         .names()
         .map(|name| {
             let tensor = encoder.get(name).expect("a tensor of floats");
-            (format!("doc_model.{name}"), tensor.shape, tensor.values.into_owned())
+            (format!("doc_model.{name}"), tensor.shape, tensor.values.into_vec())
         })
         .collect();
     let mut add = |name: String, shape: &[usize]| {

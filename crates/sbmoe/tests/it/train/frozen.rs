@@ -15,7 +15,7 @@ fn a_frozen_run_reuses_pooled_vectors_and_repairs_damaged_ones() {
     assert!(stderr(&first).contains("pooled vectors: stored in"), "{}", stderr(&first));
     let tensors = |folder: &Path| {
         let file = Checkpoint::open_file(&folder.join("model.safetensors")).unwrap();
-        let values = |name: &str| file.get(name).unwrap().values.into_owned();
+        let values = |name: &str| file.get(name).unwrap().values.into_vec();
         file.names().map(|name| (name.to_owned(), values(name))).collect::<Vec<_>>()
     };
     assert!(tensors(&place.run("first/model")) == tensors(&place.model), "the encoder stays as it was");

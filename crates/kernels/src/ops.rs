@@ -327,6 +327,15 @@ pub trait Ops: Send + Sync {
         dropout: Dropout,
         out: NormOutput<'_, Self::Buffer>,
     );
+    /// The output of a norm without dropout once more, from what forward wrote: to the byte what forward gave.
+    fn norm_output(
+        &self,
+        norm: Affine<'_, Self::Buffer>,
+        hidden: usize,
+        sum: &Self::Buffer,
+        statistics: &Self::Buffer,
+        output: &mut Self::Buffer,
+    );
     /// Backward of [`Ops::residual_norm`]: gradients of the layer's output (`d_layer`) and of the residual.
     #[expect(clippy::too_many_arguments, reason = "what forward read and wrote, and where the gradients go")]
     fn residual_norm_backward(

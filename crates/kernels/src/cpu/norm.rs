@@ -27,10 +27,32 @@ fn normalize_row<const FMA: bool>(norm: Norm<'_>, x: &[f32], output: &mut [f32])
     let n = x.len() as f32;
     let mean = sum(x) / n;
     let inverse = 1.0 / (sum_of_squares::<FMA>(x, mean) / n + norm.epsilon).sqrt();
-    for (((output, &x), &gamma), &beta) in output.iter_mut().zip(x).zip(norm.gamma).zip(norm.beta) {
+    scale_row::<FMA>([norm.gamma, norm.beta], x, [mean, inverse], output);
+    [mean, inverse]
+}
+
+/// `output = γ (x − mean) · inverse + β`.
+#[inline(always)]
+fn scale_row<const FMA: bool>(
+    [gamma, beta]: [&[f32]; 2],
+    x: &[f32],
+    [mean, inverse]: [f32; 2],
+    output: &mut [f32],
+) {
+    for (((output, &x), &gamma), &beta) in output.iter_mut().zip(x).zip(gamma).zip(beta) {
         *output = mul_add::<FMA>((x - mean) * inverse, gamma, beta);
     }
-    [mean, inverse]
+}
+
+multiversion! {
+    /// The output of a norm for each row, from the statistics that forward wrote.
+    fn output_tile(parameters: [&[f32]; 2], sum: &[f32], statistics: &[f32], output: &mut [f32]) {
+        let hidden = parameters[0].len();
+        let rows = sum.chunks_exact(hidden).zip(output.chunks_exact_mut(hidden));
+        for ((sum, output), &statistics) in rows.zip(statistics.as_chunks::<2>().0) {
+            scale_row::<FMA>(parameters, sum, statistics, output);
+        }
+    }
 }
 
 multiversion! {
@@ -149,6 +171,22 @@ pub(super) fn residual(
         .enumerate();
     cpu.each(size, tiles, |(i, ((residual, sum), (statistics, output)))| {
         residual_tile(cpu.level, norm, mask.from(i * (tile / hidden)), residual, sum, statistics, output);
+    });
+}
+
+/// The output of a norm once more.
+pub(super) fn output(
+    cpu: &Cpu,
+    norm: Affine<'_, Buffer>,
+    sum: &[f32],
+    statistics: &[f32],
+    output: &mut [f32],
+) {
+    let hidden = norm.weight.len();
+    let tile = row_tile(hidden);
+    let tiles = sum.chunks(tile).zip(statistics.chunks(tile / hidden * 2)).zip(output.chunks_mut(tile));
+    cpu.each(sum.len(), tiles, |((sum, statistics), output)| {
+        output_tile(cpu.level, [norm.weight, norm.bias], sum, statistics, output);
     });
 }
 

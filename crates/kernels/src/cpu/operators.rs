@@ -180,6 +180,17 @@ impl Ops for Cpu {
         norm::residual(self, Norm::new(norm, epsilon), Mask::new(dropout, &keys), residual, out);
     }
 
+    fn norm_output(
+        &self,
+        norm: Affine<'_, Buffer>,
+        _hidden: usize,
+        sum: &Buffer,
+        statistics: &Buffer,
+        output: &mut Buffer,
+    ) {
+        norm::output(self, norm, sum, statistics, output);
+    }
+
     fn residual_norm_backward(
         &self,
         norm: Affine<'_, Buffer>,

@@ -15,10 +15,15 @@ pub(super) fn forward<F: Float>(x: &[F], gamma: &[F], beta: &[F], epsilon: f64, 
         variance += (x - mean) * (x - mean) / n;
     }
     let inverse = (variance + F::of(epsilon)).map(|v| 1.0 / v.sqrt());
+    scale(x, [mean, inverse], [gamma, beta], output);
+    [mean, inverse]
+}
+
+/// `output = γ (x − mean) · inverse + β`.
+pub(super) fn scale<F: Float>(x: &[F], [mean, inverse]: [F; 2], [gamma, beta]: [&[F]; 2], output: &mut [F]) {
     for column in 0..x.len() {
         output[column] = gamma[column] * (x[column] - mean) * inverse + beta[column];
     }
-    [mean, inverse]
 }
 
 /// The gradient of one row's `x`; those of γ and β are added.

@@ -177,6 +177,20 @@ impl<F: Float> Ops for Reference<F> {
         norm_rows(norm, hidden, epsilon, out.sum, out.statistics, out.output);
     }
 
+    fn norm_output(
+        &self,
+        norm: Affine<'_, Vec<F>>,
+        hidden: usize,
+        sum: &Vec<F>,
+        statistics: &Vec<F>,
+        output: &mut Vec<F>,
+    ) {
+        let rows = sum.chunks_exact(hidden).zip(output.chunks_exact_mut(hidden));
+        for ((sum, output), &statistics) in rows.zip(statistics.as_chunks::<2>().0) {
+            norm::scale(sum, statistics, [norm.weight, norm.bias], output);
+        }
+    }
+
     fn residual_norm_backward(
         &self,
         norm: Affine<'_, Vec<F>>,

@@ -122,6 +122,9 @@ fn encoder<O: Ops>(ops: &O, case: &Case, results: &mut Results) {
     keep("residual sum", &sum);
     keep("residual statistics", &statistics);
     keep("residual output", &output);
+    let mut again = ops.scratch(n);
+    ops.norm_output(norm, hidden, &sum, &statistics, &mut again);
+    assert_eq!(ops.download(&again), ops.download(&output), "a norm's output is the same once more");
     let (mut d_layer, mut d_residual) = (ops.scratch(n), ops.scratch(n));
     let (mut d_gamma, mut d_beta) = (draw(hidden), draw(hidden));
     let gradient = AffineGradient { weight: &mut d_gamma, bias: &mut d_beta };

@@ -29,12 +29,14 @@ pub enum Keep {
 pub struct Kept<B> {
     embeddings: KeptEmbeddings<B>,
     layers: Vec<KeptLayer<B>>,
+    /// The last layer's output; without layers it is the embeddings'.
+    output: Option<B>,
 }
 
 impl<B> Kept<B> {
     /// The last layer's hidden states, `[tokens, hidden]`.
     pub fn hidden_states(&self) -> &B {
-        self.layers.last().map_or(&self.embeddings.output, |layer| &layer.output.output)
+        self.output.as_ref().unwrap_or(&self.embeddings.output)
     }
 }
 
@@ -61,7 +63,7 @@ impl Bert {
         let dropout = DropoutPlan::off();
         let mut x = self.embeddings.forward(ops, parameters, tokens, &dropout).output;
         for layer in &self.layers {
-            x = layer.forward(ops, parameters, tokens, &dropout, &x, Keep::Nothing).output.output;
+            x = layer.forward(ops, parameters, tokens, &dropout, &x, Keep::Nothing).0;
         }
         x
     }
@@ -75,11 +77,12 @@ impl Bert {
         dropout: &DropoutPlan,
     ) -> Kept<O::Buffer> {
         let embeddings = self.embeddings.forward(ops, parameters, tokens, dropout);
-        let mut kept = Kept { embeddings, layers: Vec::with_capacity(self.layers.len()) };
+        let mut kept = Kept { embeddings, layers: Vec::with_capacity(self.layers.len()), output: None };
         for layer in &self.layers {
             let x = kept.hidden_states();
-            let next = layer.forward(ops, parameters, tokens, dropout, x, Keep::ForBackward);
-            kept.layers.push(next);
+            let (output, own) = layer.forward(ops, parameters, tokens, dropout, x, Keep::ForBackward);
+            kept.output = Some(output);
+            kept.layers.push(own);
         }
         kept
     }
@@ -98,9 +101,12 @@ impl Bert {
         mut gradient: O::Buffer,
         gradients: &mut Tensors<O::Buffer>,
     ) {
-        for layer in self.layers.iter().rev() {
+        kept.output = None;
+        for (number, layer) in self.layers.iter().enumerate().rev() {
             let own = kept.layers.pop().expect("forward kept every layer");
-            let x = kept.hidden_states();
+            let below =
+                kept.layers.last().map(|kept| self.layers[number - 1].output_again(ops, parameters, kept));
+            let x = below.as_ref().unwrap_or(&kept.embeddings.output);
             gradient = layer.backward(ops, parameters, tokens, dropout, x, &own, &gradient, gradients);
         }
         self.embeddings.backward(ops, parameters, tokens, dropout, &kept.embeddings, &gradient, gradients);

@@ -25,7 +25,7 @@ pub(super) struct Layer {
     epsilon: f64,
 }
 
-/// What backward reads. The activation itself is recomputed from what it was taken of.
+/// What backward reads. The activation and the norms' outputs are computed again: that costs less than the memory.
 #[derive(Debug)]
 pub(super) struct KeptLayer<B> {
     query: B,
@@ -35,15 +35,14 @@ pub(super) struct KeptLayer<B> {
     log_sums: B,
     attention: KeptNorm<B>,
     before_activation: Option<B>,
-    pub(super) output: KeptNorm<B>,
+    output: KeptNorm<B>,
 }
 
-/// A residual norm's input sum, statistics and output.
+/// A residual norm's input sum and statistics, from which its output is made again.
 #[derive(Debug)]
 pub(super) struct KeptNorm<B> {
     sum: B,
     statistics: B,
-    pub(super) output: B,
 }
 
 impl Layer {
@@ -75,6 +74,7 @@ impl Layer {
         layers.map(|ids| ids.weight)
     }
 
+    /// The layer's output, and what backward reads.
     pub(super) fn forward<O: Ops>(
         &self,
         ops: &O,
@@ -83,7 +83,7 @@ impl Layer {
         dropout: &DropoutPlan,
         x: &O::Buffer,
         keep: Keep,
-    ) -> KeptLayer<O::Buffer> {
+    ) -> (O::Buffer, KeptLayer<O::Buffer>) {
         let [query, key, value] =
             [self.query, self.key, self.value].map(|ids| self.dense(ops, parameters, tokens, ids, x));
         let mut context = ops.scratch(tokens.n_tokens() * self.hidden);
@@ -91,7 +91,7 @@ impl Layer {
         ops.attention(self.attention(&query, &key, &value, tokens, dropout), &mut context, &mut log_sums);
         let projected = self.dense(ops, parameters, tokens, self.attention_dense, &context);
         let site = Site::AttentionOutput(self.number);
-        let attention =
+        let (attended, attention) =
             self.norm(ops, parameters, tokens, dropout, (self.attention_norm, site), projected, x);
 
         let mut activated = ops.scratch(tokens.n_tokens() * self.intermediate_size);
@@ -99,7 +99,7 @@ impl Layer {
             (keep == Keep::ForBackward).then(|| ops.scratch(tokens.n_tokens() * self.intermediate_size));
         ops.linear(
             self.widening(tokens),
-            &attention.output,
+            &attended,
             parameters.affine(self.intermediate),
             self.activation,
             before_activation.as_mut(),
@@ -116,16 +116,19 @@ impl Layer {
             &mut narrowed,
         );
         let site = Site::Output(self.number);
-        let output = self.norm(
-            ops,
-            parameters,
-            tokens,
-            dropout,
-            (self.output_norm, site),
-            narrowed,
-            &attention.output,
-        );
-        KeptLayer { query, key, value, context, log_sums, attention, before_activation, output }
+        let (y, output) =
+            self.norm(ops, parameters, tokens, dropout, (self.output_norm, site), narrowed, &attended);
+        (y, KeptLayer { query, key, value, context, log_sums, attention, before_activation, output })
+    }
+
+    /// The layer's output once more, from what was kept.
+    pub(super) fn output_again<O: Ops>(
+        &self,
+        ops: &O,
+        parameters: &Tensors<O::Buffer>,
+        kept: &KeptLayer<O::Buffer>,
+    ) -> O::Buffer {
+        self.norm_again(ops, parameters, self.output_norm, &kept.output)
     }
 
     /// Adds the parameters' gradients and returns that of `x`.
@@ -188,7 +191,8 @@ impl Layer {
         ops.activate_backward(self.activation, before, &mut d_widened);
         let size = self.widening(tokens);
         let gradient = gradients.affine_mut(self.intermediate);
-        ops.linear_backward_parameters(size, &kept.attention.output, &d_widened, gradient);
+        let attended = self.norm_again(ops, parameters, self.attention_norm, &kept.attention);
+        ops.linear_backward_parameters(size, &attended, &d_widened, gradient);
         let weight = parameters.get(self.intermediate.weight);
         ops.linear_backward_input_add(size, weight, &d_widened, &mut d_attention);
         d_attention
@@ -265,13 +269,25 @@ impl Layer {
         (ids, site): (AffineIds, Site),
         mut sum: O::Buffer,
         residual: &O::Buffer,
-    ) -> KeptNorm<O::Buffer> {
+    ) -> (O::Buffer, KeptNorm<O::Buffer>) {
         let mut statistics = ops.scratch(2 * tokens.n_tokens());
         let mut output = ops.scratch(tokens.n_tokens() * self.hidden);
         let out = NormOutput { sum: &mut sum, statistics: &mut statistics, output: &mut output };
         let norm = parameters.affine(ids);
         ops.residual_norm(residual, norm, tokens, self.hidden, self.epsilon, dropout.at(site), out);
-        KeptNorm { sum, statistics, output }
+        (output, KeptNorm { sum, statistics })
+    }
+
+    fn norm_again<O: Ops>(
+        &self,
+        ops: &O,
+        parameters: &Tensors<O::Buffer>,
+        ids: AffineIds,
+        KeptNorm { sum, statistics }: &KeptNorm<O::Buffer>,
+    ) -> O::Buffer {
+        let mut output = ops.scratch(ops.len(sum));
+        ops.norm_output(parameters.affine(ids), self.hidden, sum, statistics, &mut output);
+        output
     }
 
     /// Gradients of what entered the norm: the layer's output, and the residual.

@@ -4,7 +4,8 @@
 
 PEERS is the folder of the programs that do the work with PyTorch, sentence-transformers and ONNX Runtime; each prints one
 line of JSON.  Encoding is timed with everything that the command does (loading the model and writing the index included)
-and the peers without their loading.  Training is timed over the steps after the first two.
+and the peers without their loading.  Training is timed over the steps after the first two, training of the block on a frozen
+encoder in pairs a second after the first twenty; its vectors are made by the first run and found by the others.
 """
 import argparse
 import gzip
@@ -16,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("work", nargs="+", choices=["encode", "int8", "train"])
+parser.add_argument("work", nargs="+", choices=["encode", "int8", "train", "frozen"])
 parser.add_argument("--sbmoe", type=Path, required=True)
 parser.add_argument("--peers", type=Path, required=True)
 parser.add_argument("--model", required=True)
@@ -73,15 +74,32 @@ def train_peer():
     return peer("train.py", "--data", arguments.data, "--steps", arguments.steps)
 
 
+def frozen_ours():
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        switches = ["--freeze-encoder", "--epochs", 100, "--max-length", 128, "--validation", 0, "--set", "train_queries=256"]
+        command = [arguments.sbmoe, "train", "--data", arguments.data, "--model", arguments.model, "--out", run]
+        _, memory = measured([*command, *switches])
+        seconds = [json.loads(line)["seconds"] for line in (run / "train.jsonl").read_text().splitlines()][20:]
+        return 64 * len(seconds) / sum(seconds), memory
+
+
+def frozen_peer():
+    out, memory = measured([sys.executable, Path(__file__).parent / "time_frozen_block.py"])
+    return json.loads(out.splitlines()[-1])["pairs_per_s"], memory
+
+
 CONTESTS = {
     "encode": (lambda: encode_ours("f32"), {e: lambda e=e: encode_peer(e) for e in ["ort", "torch", "st"]}),
     "int8": (lambda: encode_ours("int8"), {e: lambda e=e: encode_peer(e) for e in ["ort-int8"]}),
     "train": (train_ours, {"torch": train_peer}),
+    "frozen": (frozen_ours, {"torch": frozen_peer}),
 }
 for work in arguments.work:
     ours, peers = CONTESTS[work]
     rounds = [{"sbmoe": ours(), **{name: run() for name, run in peers.items()}} for _ in range(arguments.rounds)]
     for name in rounds[0]:
         speed, memory = (statistics.median(r[name][i] for r in rounds) for i in (0, 1))
+        unit = "pairs" if work == "frozen" else "tokens"
         ratio = statistics.median(r["sbmoe"][0] / r[name][0] for r in rounds)
-        print(f"{work:8} {name:9} {speed:8.0f} tokens/s {memory:7.0f} MB   sbmoe/{name} {ratio:.2f}", flush=True)
+        print(f"{work:8} {name:9} {speed:8.0f} {unit}/s {memory:7.0f} MB   sbmoe/{name} {ratio:.2f}", flush=True)

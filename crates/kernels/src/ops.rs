@@ -198,6 +198,11 @@ pub trait Ops: Send + Sync {
     fn scratch(&self, len: usize) -> Self::Buffer {
         self.zeros(len)
     }
+    /// Runs `work`, a sequence of operators, where they start soonest: a device may move it to a thread of its own.
+    fn within<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        work()
+    }
+
     /// A copy of `values` on the device.
     fn upload(&self, values: &[f32]) -> Self::Buffer;
     /// As [`Ops::upload`] for numbers that may be shared, such as those of a mapped file: a device that can read them

@@ -132,7 +132,8 @@ impl<O: Ops> Retriever<O> {
 
     /// Pooled vectors `x [texts, hidden]` of one ragged batch.
     pub fn pooled(&self, texts: &[Vec<u32>]) -> Vec<f32> {
-        let x = self.architecture.pooled(&*self.ops, &self.parameters, &Tokens::new(texts, 0));
+        let tokens = Tokens::new(texts, 0);
+        let x = self.ops.within(|| self.architecture.pooled(&*self.ops, &self.parameters, &tokens));
         self.ops.download(&x)
     }
 

@@ -124,15 +124,18 @@ pub fn train<O: Ops>(
             let start = Instant::now();
             own.clear(*ops);
             let key = steps_key.with(position.steps);
-            let result =
-                gradients(*ops, architecture, parameters, (session.inputs, batch), config, key, &mut own);
+            let inputs = session.inputs;
+            let result = ops.within(|| {
+                gradients(*ops, architecture, parameters, (inputs, batch), config, key, &mut own)
+            });
             if !result.loss.is_finite() {
                 let (step, learning_rate) = (position.steps + 1, config.learning_rate);
                 return Err(TrainError::NonFiniteLoss { step, loss: result.loss, learning_rate });
             }
             let rate_multiplier = config.rate_multiplier(position.steps, steps);
-            let gradient_norm =
-                optimizer.step(*ops, architecture, (&groups, config), rate_multiplier, &own, parameters);
+            let gradient_norm = ops.within(|| {
+                optimizer.step(*ops, architecture, (&groups, config), rate_multiplier, &own, parameters)
+            });
             position.steps += 1;
             position.step_in_epoch += 1;
             let routed = count(&result.routed, architecture, &mut position.routed);

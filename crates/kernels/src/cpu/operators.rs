@@ -26,6 +26,11 @@ impl Ops for Cpu {
         self.memory.scratch(len)
     }
 
+    /// On a thread of the pool: from there an operator hands out its tiles without waking anybody first.
+    fn within<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        if self.threads == 1 { work() } else { self.pool.install(work) }
+    }
+
     fn share(&self, values: Arc<dyn Numbers>) -> Buffer {
         self.memory.shared(values)
     }

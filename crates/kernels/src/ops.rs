@@ -203,6 +203,12 @@ pub trait Ops: Send + Sync {
         work()
     }
 
+    /// `work` on every item, with the results in the items' order. No item waits for another: a device may work on several
+    /// at once.
+    fn side_by_side<T: Send, R: Send>(&self, items: Vec<T>, work: impl Fn(T) -> R + Send + Sync) -> Vec<R> {
+        items.into_iter().map(work).collect()
+    }
+
     /// A copy of `values` on the device.
     fn upload(&self, values: &[f32]) -> Self::Buffer;
     /// As [`Ops::upload`] for numbers that may be shared, such as those of a mapped file: a device that can read them

@@ -155,6 +155,16 @@ impl<B> Tensors<B> {
         Affine { weight: self.get(ids.weight), bias: self.get(ids.bias) }
     }
 
+    /// As [`Tensors::affine_mut`] for several layers, in their order.
+    ///
+    /// # Panics
+    /// When two of them share a parameter.
+    pub fn affines_mut(&mut self, layers: &[AffineIds]) -> Vec<AffineGradient<'_, B>> {
+        let mut buffers: Vec<Option<&mut B>> = self.0.iter_mut().map(Some).collect();
+        let mut take = |id: ParameterId| buffers[id.0].take().expect("layers share no parameter");
+        layers.iter().map(|ids| AffineGradient { weight: take(ids.weight), bias: take(ids.bias) }).collect()
+    }
+
     /// Where the gradients of a layer's weight and bias go.
     pub fn affine_mut(&mut self, ids: AffineIds) -> AffineGradient<'_, B> {
         let [weight, bias] = self.get_many_mut([ids.weight, ids.bias]);

@@ -125,9 +125,8 @@ pub fn train<O: Ops>(
             own.clear(*ops);
             let key = steps_key.with(position.steps);
             let inputs = session.inputs;
-            let result = ops.within(|| {
-                gradients(*ops, architecture, parameters, (inputs, batch), config, key, &mut own)
-            });
+            let result = ops
+                .within(|| gradients(*ops, architecture, parameters, (inputs, batch), config, key, &mut own));
             if !result.loss.is_finite() {
                 let (step, learning_rate) = (position.steps + 1, config.learning_rate);
                 return Err(TrainError::NonFiniteLoss { step, loss: result.loss, learning_rate });

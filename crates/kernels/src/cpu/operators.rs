@@ -7,8 +7,8 @@ use super::memory::Buffer;
 use super::norm::Norm;
 use super::prepared::Prepared;
 use super::{
-    Cpu, TILE, activation, adamw, attention, attention_backward, contrastive, embedding, linear, mixture,
-    norm, normalize, pooling, rows, softmax,
+    Cpu, SMALL, TILE, activation, adamw, attention, attention_backward, contrastive, embedding, linear,
+    mixture, norm, normalize, pooling, rows, softmax,
 };
 use crate::{
     Activation, AdamwStep, Affine, AffineGradient, Agreement, AttentionInputs, ContrastiveInputs, Dropout,
@@ -29,6 +29,10 @@ impl Ops for Cpu {
     /// On a thread of the pool: from there an operator hands out its tiles without waking anybody first.
     fn within<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         if self.threads == 1 { work() } else { self.pool.install(work) }
+    }
+
+    fn side_by_side<T: Send, R: Send>(&self, items: Vec<T>, work: impl Fn(T) -> R + Send + Sync) -> Vec<R> {
+        self.map(SMALL, items.into_iter(), work)
     }
 
     fn share(&self, values: Arc<dyn Numbers>) -> Buffer {

@@ -6,7 +6,7 @@ use super::combine::KeptCombine;
 use super::experts::{Expert, KeptExpert};
 use super::gate::{GateLayers, KeptGate};
 use super::{BlockConfig, Combine, Draws, Gate, TrainGate, initial};
-use crate::parameters::{Layout, ParameterId, Tensors};
+use crate::parameters::{AffineIds, Layout, ParameterId, Tensors};
 
 /// A block: where its parameters are, not what they hold.
 #[derive(Debug, Clone)]
@@ -165,12 +165,20 @@ impl Block {
         let mut dx = ops.zeros(ops.len(x));
         ops.add(d_y, &mut dx);
         let d = self.config.combine.backward(ops, columns, &kept.combine, d_y, self.gate_learns());
-        for (number, (expert, own)) in self.experts.iter().zip(&kept.experts).enumerate() {
-            // A sparse mixture has one part that all experts share, row by row.
-            let d_part = d.parts.get(number).unwrap_or(&d.parts[0]);
-            if let Some(own) = own {
-                expert.backward(ops, parameters, x, own, d_part, &mut dx, gradients);
-            }
+        let layers: Vec<AffineIds> = self.experts.iter().flat_map(Expert::layers).collect();
+        let mut layers = gradients.affines_mut(&layers).into_iter();
+        let work =
+            self.experts.iter().zip(&kept.experts).enumerate().filter_map(|(number, (expert, own))| {
+                let gradients = [layers.next()?, layers.next()?];
+                // A sparse mixture has one part that all experts share, row by row.
+                let d_part = d.parts.get(number).unwrap_or(&d.parts[0]);
+                own.as_ref().map(|own| (expert, own, d_part, gradients))
+            });
+        let inputs = ops.side_by_side(work.collect(), |(expert, own, d_part, gradients)| {
+            (expert, own, expert.backward(ops, parameters, x, own, d_part, gradients))
+        });
+        for (expert, own, d_input) in &inputs {
+            expert.add_input_gradient(ops, own, d_input, &mut dx);
         }
         let Some(gate) = &kept.gate else { return dx };
         if d.weights.is_none() && balance_weight == 0.0 {
@@ -219,8 +227,9 @@ impl Block {
     ) -> (O::Buffer, Vec<Option<KeptExpert<O::Buffer>>>, KeptCombine<O::Buffer>) {
         let (parts, kept, weights) = match weights {
             Weights::Every(weights) => {
-                let every = self.experts.iter().map(|expert| expert.forward(ops, parameters, x));
-                let (parts, kept): (Vec<_>, Vec<_>) = every.map(|(part, kept)| (part, Some(kept))).unzip();
+                let experts = self.experts.iter().collect();
+                let every = ops.side_by_side(experts, |expert: &Expert| expert.forward(ops, parameters, x));
+                let (parts, kept) = every.into_iter().map(|(part, kept)| (part, Some(kept))).unzip();
                 (parts, kept, weights)
             }
             Weights::Chosen(weights) => {

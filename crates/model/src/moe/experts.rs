@@ -1,6 +1,6 @@
 //! The experts: `E_i(x) = U_i · relu(D_i x + b_i) + c_i`.
 
-use sbmoe_kernels::{Activation, LinearSize, Ops};
+use sbmoe_kernels::{Activation, AffineGradient, LinearSize, Ops};
 
 use crate::parameters::{AffineIds, Layout, Tensors};
 
@@ -66,7 +66,12 @@ impl Expert {
         kept
     }
 
-    /// Adds the parameters' gradients, and that of `x` to `dx`.
+    /// The layers whose gradients [`Expert::backward`] adds, in its order.
+    pub(super) fn layers(&self) -> [AffineIds; 2] {
+        [self.down, self.up]
+    }
+
+    /// Adds the parameters' gradients; returns that of the rows that the expert saw, for [`Expert::add_input_gradient`].
     pub(super) fn backward<O: Ops>(
         &self,
         ops: &O,
@@ -74,16 +79,27 @@ impl Expert {
         x: &O::Buffer,
         kept: &KeptExpert<O::Buffer>,
         d_output: &O::Buffer,
-        dx: &mut O::Buffer,
-        gradients: &mut Tensors<O::Buffer>,
-    ) {
+        gradients: [AffineGradient<'_, O::Buffer>; 2],
+    ) -> O::Buffer {
         let Some(rows) = &kept.rows else {
-            let own = self.backward_dense(ops, parameters, x, &kept.inner, d_output, gradients);
-            return ops.add(&own, dx);
+            return self.backward_dense(ops, parameters, x, &kept.inner, d_output, gradients);
         };
         let (x, d_output) = (self.gather(ops, rows, x), self.gather(ops, rows, d_output));
-        let own = self.backward_dense(ops, parameters, &x, &kept.inner, &d_output, gradients);
-        ops.scatter_add_rows(self.hidden, rows, &own, dx);
+        self.backward_dense(ops, parameters, &x, &kept.inner, &d_output, gradients)
+    }
+
+    /// Adds what [`Expert::backward`] returned to the gradient of all rows.
+    pub(super) fn add_input_gradient<O: Ops>(
+        &self,
+        ops: &O,
+        kept: &KeptExpert<O::Buffer>,
+        own: &O::Buffer,
+        dx: &mut O::Buffer,
+    ) {
+        match &kept.rows {
+            Some(rows) => ops.scatter_add_rows(self.hidden, rows, own, dx),
+            None => ops.add(own, dx),
+        }
     }
 
     fn backward_dense<O: Ops>(
@@ -93,15 +109,15 @@ impl Expert {
         x: &O::Buffer,
         inner: &O::Buffer,
         d_output: &O::Buffer,
-        gradients: &mut Tensors<O::Buffer>,
+        [d_down, d_up]: [AffineGradient<'_, O::Buffer>; 2],
     ) -> O::Buffer {
         let rows = ops.len(x) / self.hidden;
-        ops.linear_backward_parameters(self.up(rows), inner, d_output, gradients.affine_mut(self.up));
+        ops.linear_backward_parameters(self.up(rows), inner, d_output, d_up);
         let mut d_inner = ops.scratch(rows * self.width);
         ops.linear_backward_input(self.up(rows), parameters.get(self.up.weight), d_output, &mut d_inner);
         // relu' is 1 exactly where its output is positive, so the output stands in for its input.
         ops.activate_backward(Activation::Relu, inner, &mut d_inner);
-        ops.linear_backward_parameters(self.down(rows), x, &d_inner, gradients.affine_mut(self.down));
+        ops.linear_backward_parameters(self.down(rows), x, &d_inner, d_down);
         let mut dx = ops.scratch(rows * self.hidden);
         ops.linear_backward_input(self.down(rows), parameters.get(self.down.weight), &d_inner, &mut dx);
         dx

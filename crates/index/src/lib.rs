@@ -39,6 +39,7 @@ mod level;
 mod manifest;
 mod npy;
 mod partial;
+mod rounded;
 mod search;
 mod store;
 mod vectors;
@@ -55,7 +56,8 @@ pub use level::SimdLevel;
 pub use manifest::{FORMAT_VERSION, MANIFEST_FILE, Manifest, Similarity};
 pub use npy::{Element, Shape};
 pub use partial::partial_path;
-pub use search::Exact;
+pub use rounded::{RoundedVectors, Rounding};
+pub use search::{Exact, Rounded};
 pub use store::{Search, Store};
 pub use vectors::{VectorWriter, Vectors};
 

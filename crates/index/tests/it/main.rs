@@ -2,4 +2,5 @@
 
 mod files;
 mod folder;
+mod rounded;
 mod search;

@@ -1,0 +1,45 @@
+//! Scores of documents here and there: their f32 rows are gathered side by side for the kernel of one query.
+
+use crate::hit::DocOrdinal;
+use crate::kernel::{Block, Kernel, Scores};
+use crate::level::SimdLevel;
+
+/// Gathers and scores.
+pub(super) struct Rescorer {
+    kernel: Kernel,
+    rows: Vec<f32>,
+    scores: Scores,
+}
+
+impl Rescorer {
+    pub(super) fn new(level: SimdLevel) -> Self {
+        Self { kernel: Kernel::for_queries(level, 1), rows: Vec::new(), scores: Scores::new() }
+    }
+
+    /// Hands the score of every document to `take`: the bits of [`dot`](crate::dot).
+    pub(super) fn score(
+        &mut self,
+        vectors: &[f32],
+        query: &[f32],
+        documents: impl Iterator<Item = DocOrdinal>,
+        mut take: impl FnMut(DocOrdinal, f32),
+    ) {
+        let dim = query.len();
+        // Places without a document score what an earlier one left there, and nobody asks.
+        self.rows.resize(self.kernel.rows * dim, 0.0);
+        let mut documents = documents.peekable();
+        let mut gathered = Vec::with_capacity(self.kernel.rows);
+        while documents.peek().is_some() {
+            gathered.clear();
+            gathered.extend(documents.by_ref().take(self.kernel.rows));
+            for (row, &document) in self.rows.chunks_exact_mut(dim).zip(&gathered) {
+                row.copy_from_slice(&vectors[document as usize * dim..][..dim]);
+            }
+            let block = Block { panel: query, rows: &self.rows, dim, floors: &[f32::INFINITY] };
+            self.kernel.score(block, &mut self.scores);
+            for (&document, &score) in gathered.iter().zip(&self.scores.values) {
+                take(document, score);
+            }
+        }
+    }
+}

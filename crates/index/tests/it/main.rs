@@ -4,3 +4,4 @@ mod files;
 mod folder;
 mod rounded;
 mod search;
+mod storage;

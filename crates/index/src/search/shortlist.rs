@@ -12,6 +12,9 @@ use super::selection::Selection;
 /// Below this many, cutting is not worth its overhead.
 const LEAST_ROOM: usize = 32;
 
+/// Places that a list begins with, at most.
+const MOST_AT_FIRST: usize = 4096;
+
 /// A document with the bounds of its score.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Guess {
@@ -58,8 +61,11 @@ impl Shortlist {
         if guess.upper < self.floor {
             return false;
         }
-        self.guesses.push(guess);
         let room = k.max(LEAST_ROOM).saturating_mul(3);
+        if self.guesses.capacity() == 0 {
+            self.guesses.reserve_exact(room.min(MOST_AT_FIRST));
+        }
+        self.guesses.push(guess);
         if self.guesses.len() < room {
             return false;
         }

@@ -85,7 +85,7 @@ impl RoundedVectors {
         let stored = match rounding {
             Rounding::Int8 => {
                 let mut all = Vec::with_capacity(vectors.len());
-                round_rows::<i8>(vectors, dim, &mut |row, bound| {
+                round_rows(vectors, dim, |row: &[i8], bound| {
                     all.extend_from_slice(row);
                     bounds.extend(bound.to_row());
                     Ok(())
@@ -94,7 +94,7 @@ impl RoundedVectors {
             }
             Rounding::Bf16 => {
                 let mut all = Vec::with_capacity(vectors.len());
-                round_rows::<u16>(vectors, dim, &mut |row, bound| {
+                round_rows(vectors, dim, |row: &[u16], bound| {
                     all.extend_from_slice(row);
                     bounds.extend(bound.to_row());
                     Ok(())

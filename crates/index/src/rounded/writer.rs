@@ -35,7 +35,7 @@ impl RoundedNumber for u16 {
 pub(super) fn round_rows<T: RoundedNumber>(
     vectors: &[f32],
     dim: usize,
-    take: &mut dyn FnMut(&[T], RowBound) -> Result<(), IndexError>,
+    mut take: impl FnMut(&[T], RowBound) -> Result<(), IndexError>,
 ) -> Result<(), IndexError> {
     if dim == 0 {
         return Err(IndexError::ZeroDimension);
@@ -84,7 +84,7 @@ fn write_as<T: RoundedNumber>(
     let mut numbers = ArrayWriter::<T>::create(&folder.join(rounding.numbers_file()), Shape::Matrix(dim))?;
     let mut rows =
         ArrayWriter::<f32>::create(&folder.join(rounding.rows_file()), Shape::Matrix(RowBound::COLUMNS))?;
-    round_rows::<T>(vectors, dim, &mut |copy, bound| {
+    round_rows(vectors, dim, |copy: &[T], bound| {
         numbers.push(copy)?;
         rows.push(&bound.to_row())?;
         progress((dim * size_of::<f32>()) as u64);

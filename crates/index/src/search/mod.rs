@@ -146,7 +146,7 @@ fn run_block<S: Scan>(
     Ok(merged.into_iter().map(|(hits, _)| hits).collect())
 }
 
-/// The earlier of two faults.
-fn earlier(known: Option<Fault>, fault: Fault) -> Option<Fault> {
-    Some(known.map_or(fault, |known| known.min(fault)))
+/// Keeps the earlier of two faults.
+fn note(known: &mut Option<Fault>, fault: Fault) {
+    *known = Some(known.map_or(fault, |known| known.min(fault)));
 }

@@ -107,9 +107,9 @@ mod tests {
             let lower = document as f32;
             assert!(!list.push(Guess { document, lower, upper: lower + 4.0 }, k));
         }
-        assert_eq!(list.floor(), f32::NEG_INFINITY, "there is room for 96");
+        assert!(list.floor() < 0.0, "there is room for 96");
         assert!(!list.push(Guess { document: 95, lower: 0.0, upper: 93.5 }, k));
-        assert_eq!(list.floor(), 93.0);
+        assert!((list.floor() - 93.0).abs() < 1e-6, "{}", list.floor());
         let mut kept: Vec<u32> = list.guesses().iter().map(|guess| guess.document).collect();
         kept.sort_unstable();
         assert_eq!(kept, [89, 90, 91, 92, 93, 94, 95]);

@@ -16,7 +16,7 @@ use super::rescorer::Rescorer;
 use super::selection::{best, floor_of};
 use super::shortlist::{Guess, Shortlist, cut};
 use super::tiles::Tiles;
-use super::{Fault, Scan, earlier};
+use super::{Fault, Scan, note};
 
 /// What a search reads, and what it counts.
 pub(super) struct Sifter<'a, E> {
@@ -122,7 +122,7 @@ impl<E: Estimates> Sifter<'_, E> {
                         if score.is_finite() {
                             scored.push(Ranked::new(document, score), search.k, search.id_order);
                         } else {
-                            worker.fault = earlier(worker.fault, (document, query));
+                            note(&mut worker.fault, (document, query));
                         }
                     });
                 },
@@ -234,7 +234,7 @@ impl<E: Estimates> Scan for Sifter<'_, E> {
                 if score.is_finite() {
                     scored.push(Ranked::new(document, score));
                 } else {
-                    fault = earlier(fault, (document, query));
+                    note(&mut fault, (document, query));
                 }
             });
         };
@@ -243,5 +243,38 @@ impl<E: Estimates> Scan for Sifter<'_, E> {
         let others: Vec<Guess> = others.iter().filter(|guess| guess.upper >= floor).copied().collect();
         score(&mut scored, &others);
         (best(scored, search.k, search.id_order), fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::dot;
+    use crate::rounded::int8;
+
+    #[test]
+    fn a_query_along_the_error_is_within_the_bound_and_nearly_at_it() {
+        for dim in [1, 2, 7, 64, 384] {
+            let document: Vec<f32> = (0..dim).map(|place| (place as f32 + 0.7).sin()).collect();
+            let mut copy = vec![0; dim];
+            let bound = int8::round_row(&document, &mut copy);
+            let rounded: Vec<f32> = copy.iter().map(|&number| f32::from(number) * bound.scale).collect();
+            for sign in [1.0, -1.0] {
+                let error = |(number, rounded): (&f32, &f32)| sign * (number - rounded);
+                let mut query: Vec<f32> = document.iter().zip(&rounded).map(error).collect();
+                if dim == 1 {
+                    query[0] = sign;
+                }
+                let mut integers = vec![0; dim];
+                let query_bound = int8::round_query(&query, &mut integers);
+                let sum: i32 = integers.iter().zip(&copy).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum();
+                let guess = guess(0, sum as f32, bound.to_row(), &query_bound);
+                let score = (f64::from(dot(&query, &document)) / query_bound.norm) as f32;
+                assert!(guess.lower <= score && score <= guess.upper, "{dim}: {score} and {guess:?}");
+                // As tight as it can be: the score is at one end, but for the query's small share.
+                let gap = (guess.upper - score).min(score - guess.lower);
+                assert!(gap <= 2.0 * query_bound.share * bound.norm + 1e-4 * bound.error, "{dim}: {gap}");
+            }
+        }
     }
 }

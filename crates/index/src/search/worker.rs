@@ -7,7 +7,7 @@ use crate::store::Search;
 use super::panel::Panel;
 use super::ranked::Ranked;
 use super::selection::{Selection, best};
-use super::{Fault, earlier};
+use super::{Fault, note};
 
 pub(super) struct Worker {
     selections: Vec<Selection>,
@@ -68,7 +68,7 @@ impl Worker {
         if score.is_finite() {
             self.selections[query].push(Ranked::new(document, score), search.k, search.id_order);
         } else {
-            self.fault = earlier(self.fault, (document, query));
+            note(&mut self.fault, (document, query));
         }
         self.selections[query].floor()
     }

@@ -71,15 +71,13 @@ impl Kind {
             let only = draws.below(dim);
             for position in 0..dim {
                 let number = match self {
-                    Self::Plain => draws.number(),
                     Self::Coarse => (2.0 * draws.number()).round(),
                     Self::Duplicates if row > 2 => rows[copied * dim + position],
-                    Self::Duplicates => draws.number(),
                     Self::Lengths => length * draws.number(),
                     Self::Close => f32::from_bits(centre[position].to_bits() + draws.below(3) as u32),
                     Self::Sparse if row % 3 == 0 => 0.0,
                     Self::Sparse if row % 3 == 1 && position != only => 0.0,
-                    Self::Sparse => draws.number(),
+                    Self::Plain | Self::Duplicates | Self::Sparse => draws.number(),
                 };
                 rows.push(number);
             }

@@ -141,15 +141,12 @@ impl Index {
         let id_order = |a, b| self.documents.compare_ids(a, b);
         let search = Search { queries, k, id_order: &id_order };
         let (exact, rounded);
-        let store: &dyn Store = match self.folder.rounded() {
-            Some(copy) => {
-                rounded = Rounded::new(vectors.as_slice(), copy, level)?;
-                &rounded
-            }
-            None => {
-                exact = Exact::new(vectors.as_slice(), vectors.dim(), level)?;
-                &exact
-            }
+        let store: &dyn Store = if let Some(copy) = self.folder.rounded() {
+            rounded = Rounded::new(vectors.as_slice(), copy, level)?;
+            &rounded
+        } else {
+            exact = Exact::new(vectors.as_slice(), vectors.dim(), level)?;
+            &exact
         };
         Ok(store.search(&search, pool)?)
     }

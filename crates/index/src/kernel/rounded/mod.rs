@@ -191,8 +191,13 @@ mod tests {
                     int8_lone(level, query, &rows, &mut alone);
                     for (row, numbers) in rows.chunks_exact(dim).enumerate() {
                         let expected = sum(query, numbers) as f32;
-                        assert_eq!(values[row * INT8_WIDTH + lane], expected, "{level}, {dim}, row {row}");
-                        assert_eq!(alone[row], expected, "{level}, {dim}, row {row} for one query");
+                        let value = values[row * INT8_WIDTH + lane];
+                        assert_eq!(value.to_bits(), expected.to_bits(), "{level}, {dim}, row {row}");
+                        assert_eq!(
+                            alone[row].to_bits(),
+                            expected.to_bits(),
+                            "{level}, {dim}, row {row} for one query"
+                        );
                     }
                 }
             }

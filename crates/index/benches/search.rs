@@ -2,14 +2,17 @@
 //! definition.
 //!
 //! `cargo bench -p sbmoe-index --bench search -- [--n N] [--dim D] [--queries Q] [--k K] [--threads T] [--repeat R]
-//! [--level portable|avx2|avx512] [--vectors FILE.npy]`. The vectors are clustered Gaussians unless a file is
-//! given; the peer's program draws its own from the same distribution.
+//! [--level portable|avx2|avx512] [--storage f32|bf16|int8] [--vectors FILE.npy]`. The vectors are clustered
+//! Gaussians unless a file is given; the peer's program draws its own from the same distribution. With a rounded
+//! copy, `rescored` is the mean number of documents that a query of the batch scores from their f32 rows.
 
 use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
-use sbmoe_index::{Exact, Hit, Search, SimdLevel, Store, Vectors, compare_hits, dot};
+use sbmoe_index::{
+    Exact, Hit, Rounded, RoundedVectors, Search, SimdLevel, Storage, Store, Vectors, compare_hits, dot,
+};
 
 struct Settings {
     n: usize,
@@ -19,6 +22,7 @@ struct Settings {
     threads: usize,
     repeat: usize,
     level: SimdLevel,
+    storage: Storage,
     vectors: Option<String>,
 }
 
@@ -39,7 +43,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let pool = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build()?;
-    let store = Exact::new(vectors, settings.dim, settings.level)?;
+    let exact = Exact::new(vectors, settings.dim, settings.level)?;
+    let rounding = settings.storage.rounding();
+    let copy = rounding.map(|rounding| RoundedVectors::of(vectors, settings.dim, rounding)).transpose()?;
+    let rounded = copy.as_ref().map(|copy| Rounded::new(vectors, copy, settings.level)).transpose()?;
+    let store: &dyn Store = rounded.as_ref().map_or(&exact, |rounded| rounded);
     let search = Search { queries: &queries, k: settings.k, id_order: &|a, b| a.cmp(&b) };
     let mut hits = Vec::new();
     let mut batch_s = Vec::new();
@@ -48,6 +56,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         hits = store.search(&search, &pool)?;
         batch_s.push(start.elapsed().as_secs_f64());
     }
+    let searched = (settings.repeat * settings.queries) as f64;
+    let rescored = rounded.as_ref().map(|rounded| rounded.rescored() as f64 / searched);
     let mut single_ms = Vec::new();
     for query in queries.chunks_exact(settings.dim).cycle().take(10 * settings.repeat) {
         let start = Instant::now();
@@ -64,6 +74,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "work": "search",
         "engine": "sbmoe",
         "level": settings.level.name(),
+        "storage": settings.storage.name(),
         "n": settings.n,
         "dim": settings.dim,
         "queries": settings.queries,
@@ -72,6 +83,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "queries_per_s": settings.queries as f64 / batch_s,
         "gflop_per_s": 2e-9 * (settings.queries * vectors.len()) as f64 / batch_s,
         "single_ms": median(single_ms),
+        "rescored": rescored,
     });
     let mut stdout = std::io::stdout().lock();
     serde_json::to_writer(&mut stdout, &report)?;
@@ -88,6 +100,7 @@ fn read_settings() -> Result<Settings, Box<dyn Error>> {
         threads: std::thread::available_parallelism()?.get(),
         repeat: 5,
         level: SimdLevel::best(),
+        storage: Storage::F32,
         vectors: None,
     };
     // Cargo itself passes `--bench`.
@@ -105,6 +118,7 @@ fn read_settings() -> Result<Settings, Box<dyn Error>> {
                 let level = SimdLevel::ALL.into_iter().find(|level| level.name() == value);
                 settings.level = level.ok_or_else(|| format!("`{value}` is no level"))?;
             }
+            "--storage" => settings.storage = value.parse()?,
             "--vectors" => settings.vectors = Some(value),
             _ => return Err(format!("`{name}` is no option").into()),
         }

@@ -131,6 +131,15 @@ pub enum IndexError {
         received: usize,
     },
 
+    /// A rounded copy of other vectors.
+    #[error("the rounded copy has {found} rows and the vectors have {expected}: round the vectors again")]
+    RoundedRows {
+        /// Rows of the vectors.
+        expected: usize,
+        /// Rows of the copy.
+        found: usize,
+    },
+
     /// The processor lacks the instructions asked for.
     #[error("this processor lacks the instructions of `{level}`: ask for `{best}` or below")]
     LevelUnavailable {

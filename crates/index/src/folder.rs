@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::checksum::FileRecord;
 use crate::error::IndexError;
 use crate::manifest::Manifest;
+use crate::rounded::RoundedVectors;
+use crate::storage::Storage;
 use crate::vectors::Vectors;
 
 /// The file of the documents' vectors.
@@ -20,6 +22,7 @@ pub struct IndexFolder {
     manifest: Manifest,
     vectors: Vectors,
     pooled: Option<Vectors>,
+    rounded: Option<RoundedVectors>,
 }
 
 impl IndexFolder {
@@ -47,7 +50,11 @@ impl IndexFolder {
         } else {
             None
         };
-        Ok(Self { path: path.to_path_buf(), manifest, vectors, pooled })
+        let rounded = Storage::of(&manifest)
+            .rounding()
+            .map(|rounding| RoundedVectors::open(path, rounding, vectors.dim(), vectors.len()))
+            .transpose()?;
+        Ok(Self { path: path.to_path_buf(), manifest, vectors, pooled, rounded })
     }
 
     /// The folder.
@@ -68,6 +75,11 @@ impl IndexFolder {
     /// The encoder's pooled vectors, `[documents, hidden]`, if they were kept.
     pub fn pooled(&self) -> Option<&Vectors> {
         self.pooled.as_ref()
+    }
+
+    /// The rounded copy of the vectors, if there is one: the smaller where there are two.
+    pub fn rounded(&self) -> Option<&RoundedVectors> {
+        self.rounded.as_ref()
     }
 
     /// Reads one file and compares its size and checksum with the manifest's; `progress` is called with the number

@@ -9,6 +9,10 @@
 //! descending, then document id descending). [`dot`] defines the number that a pair of vectors scores; the fast
 //! paths give the same bits, whatever the block sizes, the instruction set and the number of threads.
 //!
+//! Beside the f32 vectors may stand a copy in fewer bits ([`Storage`]), of which a search reads a half or a quarter
+//! of the bytes: [`Rounded`] rules out by a proven bound what cannot be a hit and scores the rest from the f32 rows,
+//! so that hits, scores and order are the same bits as [`Exact`]'s.
+//!
 //! What this crate leaves out: documents, their ids and their texts. Rows have ordinals; whoever holds the ids
 //! breaks ties through a closure. It prints nothing, reads no environment variables and starts no threads: the pool
 //! is handed in.
@@ -39,7 +43,9 @@ mod level;
 mod manifest;
 mod npy;
 mod partial;
+mod rounded;
 mod search;
+mod storage;
 mod store;
 mod vectors;
 
@@ -55,7 +61,9 @@ pub use level::SimdLevel;
 pub use manifest::{FORMAT_VERSION, MANIFEST_FILE, Manifest, Similarity};
 pub use npy::{Element, Shape};
 pub use partial::partial_path;
-pub use search::Exact;
+pub use rounded::{RoundedVectors, Rounding};
+pub use search::{Exact, Rounded};
+pub use storage::Storage;
 pub use store::{Search, Store};
 pub use vectors::{VectorWriter, Vectors};
 

@@ -21,6 +21,7 @@ const LONGEST_HEADER: usize = 64 * 1024;
 mod sealed {
     pub trait Sealed {}
     impl Sealed for f32 {}
+    impl Sealed for i8 {}
     impl Sealed for u16 {}
     impl Sealed for u64 {}
 }
@@ -33,6 +34,10 @@ pub trait Element: sealed::Sealed + Copy + Send + Sync + 'static {
 
 impl Element for f32 {
     const DESCR: &'static str = "<f4";
+}
+
+impl Element for i8 {
+    const DESCR: &'static str = "|i1";
 }
 
 impl Element for u16 {

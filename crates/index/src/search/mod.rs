@@ -5,27 +5,37 @@
 //! registers, so that only the few that may belong among the best leave it. Workers take pieces of documents ×
 //! queries until none is left. Which worker takes which piece is left to chance and does not show: the best `k` of
 //! a strict total order are one set, and every score is computed by itself.
+//!
+//! [`exact`] scores from the f32 rows; [`rounded`] reads a rounded copy first and scores what that cannot rule out.
+//! How the work is cut and shared, and what is refused, is the same for both and stands here.
 
+mod estimates;
+mod exact;
 mod panel;
 mod ranked;
+mod rescorer;
+mod rounded;
 mod selection;
+mod shortlist;
+mod sifter;
 mod tiles;
 mod worker;
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use crate::error::IndexError;
-use crate::hit::Hit;
+use crate::hit::{DocOrdinal, Hit};
 use crate::kernel::dot;
-use crate::level::SimdLevel;
 use crate::store::{Search, Store};
 
-use self::panel::{Panel, pack};
 use self::tiles::Tiles;
-use self::worker::Worker;
+
+pub use self::exact::Exact;
+pub use self::rounded::Rounded;
 
 /// Queries that are packed and searched together: their panels stay in the last-level cache.
 const QUERIES_AT_ONCE: usize = 1024;
@@ -33,95 +43,110 @@ const QUERIES_AT_ONCE: usize = 1024;
 /// Panels that a worker takes at once.
 const PANELS_A_PIECE: usize = 8;
 
-/// Vectors searched exactly.
-#[derive(Clone, Copy, Debug)]
-pub struct Exact<'a> {
-    vectors: &'a [f32],
-    dim: usize,
-    level: SimdLevel,
+/// A document and the block's query whose score is not a finite number. The first of them is reported.
+type Fault = (DocOrdinal, usize);
+
+/// How tiles of documents are scored, and what is kept of them.
+trait Scan: Sync {
+    /// Some queries, laid out.
+    type Panel: Sync;
+    /// What one worker keeps of the documents that it saw.
+    type Worker: Send + Sync;
+
+    /// The vectors that define the scores.
+    fn exact(&self) -> &Exact<'_>;
+
+    /// The documents, cut.
+    fn tiles(&self) -> Tiles;
+
+    /// Lays out a block's queries, `[queries, dim]`.
+    fn pack(&self, queries: &[f32]) -> Vec<Self::Panel>;
+
+    /// A worker for a block of so many queries.
+    fn worker(&self, queries: usize) -> Self::Worker;
+
+    /// Scores a tile against some panels.
+    fn scan(
+        &self,
+        worker: &mut Self::Worker,
+        tile: Range<usize>,
+        panels: &[Self::Panel],
+        search: &Search<'_>,
+    );
+
+    /// The first fault that a worker met.
+    fn fault(worker: &Self::Worker) -> Option<Fault>;
+
+    /// The best hits of a query among all workers' documents, and the first fault met on the way.
+    fn merge(&self, workers: &[Self::Worker], query: usize, search: &Search<'_>)
+    -> (Vec<Hit>, Option<Fault>);
 }
 
-impl<'a> Exact<'a> {
-    /// A store over `vectors`, `[documents, dim]`, such as [`Vectors::as_slice`](crate::Vectors::as_slice) gives
-    /// them.
-    ///
-    /// # Errors
-    /// `vectors` is not a whole number of rows, `dim` is 0, or the processor lacks the instructions of `level`.
-    pub fn new(vectors: &'a [f32], dim: usize, level: SimdLevel) -> Result<Self, IndexError> {
-        if dim == 0 {
-            return Err(IndexError::ZeroDimension);
-        }
-        if !vectors.len().is_multiple_of(dim) {
-            return Err(IndexError::RowLength { columns: dim, received: vectors.len() });
-        }
-        if !level.is_available() {
-            return Err(IndexError::LevelUnavailable { level: level.name(), best: SimdLevel::best().name() });
-        }
-        Ok(Self { vectors, dim, level })
+/// Searches block after block of queries.
+fn run<S: Scan>(scan: &S, search: &Search<'_>, pool: &ThreadPool) -> Result<Vec<Vec<Hit>>, IndexError> {
+    let dim = scan.exact().dim();
+    if !search.queries.len().is_multiple_of(dim) {
+        return Err(IndexError::QueryDimension { dim, received: search.queries.len() });
     }
-
-    /// The hits of at most [`QUERIES_AT_ONCE`] queries, of which the first is the search's `first_query`.
-    fn search_block(&self, search: &Search<'_>, first_query: usize) -> Result<Vec<Vec<Hit>>, IndexError> {
-        let panels = pack(search.queries, self.dim, self.level);
-        let queries = search.queries.len() / self.dim;
-        let tiles = Tiles::new(self.vectors, self.dim);
-        let groups: Vec<&[Panel]> = panels.chunks(PANELS_A_PIECE).collect();
-        let pieces = tiles.spans() * groups.len();
-        let next = AtomicUsize::new(0);
-        let work = |_| {
-            let mut worker = Worker::new(queries, search.k, search.id_order);
-            loop {
-                let piece = next.fetch_add(1, Ordering::Relaxed);
-                if piece >= pieces {
-                    return worker;
-                }
-                worker.scan(&tiles, piece / groups.len(), groups[piece % groups.len()]);
-            }
-        };
-        let workers = rayon::current_num_threads().min(pieces);
-        let workers: Vec<Worker<'_>> = (0..workers).into_par_iter().map(work).collect();
-        if let Some((document, query)) = workers.iter().filter_map(Worker::fault).min() {
-            let score = dot(self.row(search.queries, query), self.row(self.vectors, document as usize));
-            return Err(IndexError::ScoreNotFinite { query: first_query + query, document, score });
+    if let Some(at) = search.queries.iter().position(|value| !value.is_finite()) {
+        return Err(IndexError::QueryNotFinite {
+            row: at / dim,
+            column: at % dim,
+            value: search.queries[at],
+        });
+    }
+    if search.k == 0 {
+        return Ok(vec![Vec::new(); search.queries.len() / dim]);
+    }
+    pool.install(|| {
+        let mut hits = Vec::with_capacity(search.queries.len() / dim);
+        for queries in search.queries.chunks(QUERIES_AT_ONCE * dim) {
+            let first_query = hits.len();
+            hits.extend(run_block(scan, &Search { queries, ..*search }, first_query)?);
         }
-        Ok((0..queries).into_par_iter().map(|query| Worker::merge(&workers, query, search)).collect())
-    }
-
-    fn row<'v>(&self, vectors: &'v [f32], row: usize) -> &'v [f32] {
-        &vectors[row * self.dim..][..self.dim]
-    }
+        Ok(hits)
+    })
 }
 
-impl Store for Exact<'_> {
-    fn dim(&self) -> usize {
-        self.dim
-    }
-
-    fn len(&self) -> usize {
-        self.vectors.len() / self.dim
-    }
-
-    fn search(&self, search: &Search<'_>, pool: &ThreadPool) -> Result<Vec<Vec<Hit>>, IndexError> {
-        if !search.queries.len().is_multiple_of(self.dim) {
-            return Err(IndexError::QueryDimension { dim: self.dim, received: search.queries.len() });
-        }
-        if let Some(at) = search.queries.iter().position(|value| !value.is_finite()) {
-            return Err(IndexError::QueryNotFinite {
-                row: at / self.dim,
-                column: at % self.dim,
-                value: search.queries[at],
-            });
-        }
-        if search.k == 0 {
-            return Ok(vec![Vec::new(); search.queries.len() / self.dim]);
-        }
-        pool.install(|| {
-            let mut hits = Vec::with_capacity(search.queries.len() / self.dim);
-            for queries in search.queries.chunks(QUERIES_AT_ONCE * self.dim) {
-                let first_query = hits.len();
-                hits.extend(self.search_block(&Search { queries, ..*search }, first_query)?);
+/// The hits of at most [`QUERIES_AT_ONCE`] queries, of which the first is the search's `first_query`.
+fn run_block<S: Scan>(
+    scan: &S,
+    search: &Search<'_>,
+    first_query: usize,
+) -> Result<Vec<Vec<Hit>>, IndexError> {
+    let dim = scan.exact().dim();
+    let panels = scan.pack(search.queries);
+    let queries = search.queries.len() / dim;
+    let tiles = scan.tiles();
+    let groups: Vec<&[S::Panel]> = panels.chunks(PANELS_A_PIECE).collect();
+    let pieces = tiles.spans() * groups.len();
+    let next = AtomicUsize::new(0);
+    let work = |_| {
+        let mut worker = scan.worker(queries);
+        loop {
+            let piece = next.fetch_add(1, Ordering::Relaxed);
+            if piece >= pieces {
+                return worker;
             }
-            Ok(hits)
-        })
+            for tile in tiles.of_span(piece / groups.len()) {
+                scan.scan(&mut worker, tile, groups[piece % groups.len()], search);
+            }
+        }
+    };
+    let workers = rayon::current_num_threads().min(pieces);
+    let workers: Vec<S::Worker> = (0..workers).into_par_iter().map(work).collect();
+    let merged: Vec<(Vec<Hit>, Option<Fault>)> =
+        (0..queries).into_par_iter().map(|query| scan.merge(&workers, query, search)).collect();
+    let faults = workers.iter().filter_map(S::fault).chain(merged.iter().filter_map(|(_, fault)| *fault));
+    if let Some((document, query)) = faults.min() {
+        let row = |vectors: &[f32], row: usize| vectors[row * dim..][..dim].to_vec();
+        let score = dot(&row(search.queries, query), &row(scan.exact().vectors(), document as usize));
+        return Err(IndexError::ScoreNotFinite { query: first_query + query, document, score });
     }
+    Ok(merged.into_iter().map(|(hits, _)| hits).collect())
+}
+
+/// Keeps the earlier of two faults.
+fn note(known: &mut Option<Fault>, fault: Fault) {
+    *known = Some(known.map_or(fault, |known| known.min(fault)));
 }

@@ -45,6 +45,14 @@ impl Selection {
     }
 }
 
+/// The score that `k` of `candidates` reach.
+pub(super) fn floor_of(candidates: &mut [Ranked], k: usize) -> f32 {
+    if k == 0 || candidates.len() < k {
+        return f32::NEG_INFINITY;
+    }
+    candidates.select_nth_unstable(k - 1).1.score()
+}
+
 /// The best `k` of `candidates` in the total order.
 pub(super) fn best(mut candidates: Vec<Ranked>, k: usize, id_order: &IdOrder<'_>) -> Vec<Hit> {
     cut(&mut candidates, k, id_order);

@@ -1,42 +1,39 @@
-//! One worker's share of a search: the pieces that it scored and the best hits among them.
+//! One worker's share of an exact search: the best hits among the documents that it scored.
 
-use crate::hit::{DocOrdinal, Hit, IdOrder};
+use crate::hit::{DocOrdinal, Hit};
 use crate::kernel::{Block, MOST_WIDTH, Scores};
-use crate::search::panel::Panel;
-use crate::search::ranked::Ranked;
-use crate::search::selection::{Selection, best};
-use crate::search::tiles::Tiles;
 use crate::store::Search;
 
-pub(super) struct Worker<'a> {
+use super::panel::Panel;
+use super::ranked::Ranked;
+use super::selection::{Selection, best};
+use super::{Fault, note};
+
+pub(super) struct Worker {
     selections: Vec<Selection>,
-    k: usize,
-    id_order: &'a IdOrder<'a>,
     scores: Scores,
-    fault: Option<(DocOrdinal, usize)>,
+    fault: Option<Fault>,
 }
 
-impl<'a> Worker<'a> {
-    pub(super) fn new(queries: usize, k: usize, id_order: &'a IdOrder<'a>) -> Self {
-        let selections = vec![Selection::default(); queries];
-        Self { selections, k, id_order, scores: Scores::new(), fault: None }
+impl Worker {
+    pub(super) fn new(queries: usize) -> Self {
+        Self { selections: vec![Selection::default(); queries], scores: Scores::new(), fault: None }
     }
 
     /// The first document, and its first query, whose score is not a finite number.
-    pub(super) fn fault(&self) -> Option<(DocOrdinal, usize)> {
+    pub(super) fn fault(&self) -> Option<Fault> {
         self.fault
     }
 
-    /// Scores a span of documents against some panels.
-    pub(super) fn scan(&mut self, tiles: &Tiles<'_>, span: usize, panels: &[Panel]) {
-        for (first, vectors) in tiles.of_span(span) {
-            for panel in panels {
-                self.scan_tile(first, vectors, tiles.dim(), panel);
-            }
-        }
-    }
-
-    fn scan_tile(&mut self, first: usize, vectors: &[f32], dim: usize, panel: &Panel) {
+    /// Scores a tile of documents, of which the first is `first`, against a panel.
+    pub(super) fn scan(
+        &mut self,
+        first: usize,
+        vectors: &[f32],
+        dim: usize,
+        panel: &Panel,
+        search: &Search<'_>,
+    ) {
         let kernel = panel.kernel;
         // Lanes without a query are never of interest.
         let mut floors = [f32::INFINITY; MOST_WIDTH];
@@ -57,7 +54,8 @@ impl<'a> Worker<'a> {
                     candidates &= candidates - 1;
                     if lane < panel.count {
                         let score = self.scores.values[row * kernel.width + lane];
-                        floors[lane] = self.take(panel.first + lane, (document + row) as DocOrdinal, score);
+                        let document = (document + row) as DocOrdinal;
+                        floors[lane] = self.take(panel.first + lane, document, score, search);
                     }
                 }
             }
@@ -66,12 +64,11 @@ impl<'a> Worker<'a> {
     }
 
     /// Takes a candidate and gives the query's floor from then on.
-    fn take(&mut self, query: usize, document: DocOrdinal, score: f32) -> f32 {
+    fn take(&mut self, query: usize, document: DocOrdinal, score: f32, search: &Search<'_>) -> f32 {
         if score.is_finite() {
-            self.selections[query].push(Ranked::new(document, score), self.k, self.id_order);
+            self.selections[query].push(Ranked::new(document, score), search.k, search.id_order);
         } else {
-            let fault = (document, query);
-            self.fault = Some(self.fault.map_or(fault, |earlier| earlier.min(fault)));
+            note(&mut self.fault, (document, query));
         }
         self.selections[query].floor()
     }

@@ -2,4 +2,6 @@
 
 mod files;
 mod folder;
+mod rounded;
 mod search;
+mod storage;

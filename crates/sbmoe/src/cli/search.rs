@@ -26,7 +26,7 @@ const SHOWN: usize = 5;
 /// Search an index: a TREC run for many queries, an answer for one text.
 ///
 /// Scores are exact inner products; equal scores are ordered by document id, descending, as the standard evaluation
-/// program does.
+/// program does. An index with a rounded copy (`sbmoe index round`) gives the same bytes and is read faster.
 #[derive(Debug, Args)]
 pub(super) struct Search {
     /// The index folder

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use rayon::ThreadPool;
-use sbmoe_index::{Array, DocOrdinal, Exact, Hit, IndexFolder, Manifest, Search, Shape, SimdLevel, Store};
+use sbmoe_index::{
+    Array, DocOrdinal, Exact, Hit, IndexFolder, Manifest, Rounded, Search, Shape, SimdLevel, Store,
+};
 
 use super::documents::Documents;
 use super::plan::IndexState;
@@ -124,7 +126,7 @@ impl Index {
     }
 
     /// The best `k` documents of each query, `queries` being `[queries, dim]` and normalised where the documents
-    /// are.
+    /// are. Where the index has a rounded copy of its vectors, less is read; the hits are the same bits.
     ///
     /// # Errors
     /// The queries have another dimension, or a query or a score is not finite.
@@ -136,9 +138,17 @@ impl Index {
         pool: &ThreadPool,
     ) -> Result<Vec<Vec<Hit>>> {
         let vectors = self.folder.vectors();
-        let store = Exact::new(vectors.as_slice(), vectors.dim(), level)?;
         let id_order = |a, b| self.documents.compare_ids(a, b);
-        Ok(store.search(&Search { queries, k, id_order: &id_order }, pool)?)
+        let search = Search { queries, k, id_order: &id_order };
+        let (exact, rounded);
+        let store: &dyn Store = if let Some(copy) = self.folder.rounded() {
+            rounded = Rounded::new(vectors.as_slice(), copy, level)?;
+            &rounded
+        } else {
+            exact = Exact::new(vectors.as_slice(), vectors.dim(), level)?;
+            &exact
+        };
+        Ok(store.search(&search, pool)?)
     }
 
     /// Reads every file and compares it with the manifest; `progress` is called with the number of bytes of every

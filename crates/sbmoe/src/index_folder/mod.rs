@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `index.json` | how the vectors were made, and size and checksum of every other file; written last |
 //! | `vectors.npy` | f32 `[documents, dim]` |
+//! | `vectors.int8.npy`, `vectors.bf16.npy` | i8 or the bits of bf16 `[documents, dim]`, a rounded copy that a search reads, if asked for |
+//! | `vectors.int8.rows.npy`, `vectors.bf16.rows.npy` | f32 `[documents, 3]` beside it: each row's scale, the copy's error, the length |
 //! | `pooled.npy` | f32 `[documents, hidden]`, the encoder's pooled vectors, if they were kept |
 //! | `pooled.keys.npy` | u64 `[documents]`, the texts' keys beside the pooled vectors: the random gate reads them |
 //! | `experts.npy` | u16 `[documents]`, the expert of each document, if the gate sends a document to one |

@@ -1,0 +1,250 @@
+//! Estimates of scores from rounded rows, and the sieve that keeps the few that matter.
+//!
+//! Estimates are no scores: no bits are promised, only that they are as close as
+//! [`bound`](crate::rounded::bound) says. In eight bits they are sums of integers and the same at every level.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod sieve_avx2;
+
+use crate::kernel::{MOST_ROWS, MOST_WIDTH};
+use crate::level::SimdLevel;
+use crate::rounded::bound::RowBound;
+
+/// Rows that the integers' kernel holds in registers at once.
+pub(crate) const INT8_ROWS: usize = 6;
+
+/// Queries of the integers' panel.
+pub(crate) const INT8_WIDTH: usize = 16;
+
+/// What the sieve knows of the queries of a panel, `[width]` each.
+pub(crate) struct Lanes<'a> {
+    /// What estimates are multiplied by.
+    pub(crate) units: &'a [f32],
+    /// The queries' part of the bound.
+    pub(crate) shares: &'a [f32],
+    /// The part of its norm below which a query is not interested.
+    pub(crate) floors: &'a [f32],
+}
+
+fn is_avx2(level: SimdLevel) -> bool {
+    cfg!(target_arch = "x86_64") && level != SimdLevel::Portable
+}
+
+/// Two whole numbers in one.
+pub(crate) fn pair(first: i16, second: i16) -> i32 {
+    i32::from(first) & 0xffff | i32::from(second) << 16
+}
+
+/// Makes pairs of sixteen-bit integers of rows of eight-bit ones: `numbers` `[rows, dim]`, `pairs` `[rows, ⌈dim / 2⌉]`.
+pub(crate) fn widen_int8(level: SimdLevel, numbers: &[i8], dim: usize, pairs: &mut [i32]) {
+    let columns = dim.div_ceil(2);
+    assert_eq!(numbers.len() * columns, pairs.len() * dim, "as many rows of pairs as of numbers");
+    for (row, pairs) in numbers.chunks_exact(dim).zip(pairs.chunks_exact_mut(columns)) {
+        let done = match is_avx2(level) {
+            // SAFETY: the level is available, and a row of pairs has room for the row's numbers.
+            #[cfg(target_arch = "x86_64")]
+            true => unsafe { avx2::widen_int8(row, pairs) },
+            _ => 0,
+        };
+        portable::widen_int8(&row[done..], &mut pairs[done / 2..]);
+    }
+}
+
+/// The sums of integers of some rows for the [`INT8_WIDTH`] queries of a panel: `rows` `[rows, pairs]`, `panel`
+/// `[pairs, INT8_WIDTH]`, `values` `[rows, INT8_WIDTH]`.
+pub(crate) fn int8_panel(level: SimdLevel, panel: &[i32], rows: &[i32], values: &mut [f32]) {
+    let pairs = panel.len() / INT8_WIDTH;
+    let count = rows.len() / pairs;
+    assert!(
+        panel.len() == pairs * INT8_WIDTH
+            && rows.len() == count * pairs
+            && values.len() == count * INT8_WIDTH,
+        "rows, panel and values have one shape"
+    );
+    let (many, rest) = rows.split_at(count / INT8_ROWS * INT8_ROWS * pairs);
+    let (many_values, rest_values) = values.split_at_mut(count / INT8_ROWS * INT8_ROWS * INT8_WIDTH);
+    let blocks =
+        many.chunks_exact(INT8_ROWS * pairs).zip(many_values.chunks_exact_mut(INT8_ROWS * INT8_WIDTH));
+    let singles = rest.chunks_exact(pairs).zip(rest_values.chunks_exact_mut(INT8_WIDTH));
+    if is_avx2(level) {
+        // SAFETY: the level is available, and the slices have the shapes that the chunks give them.
+        #[cfg(target_arch = "x86_64")]
+        unsafe {
+            blocks.for_each(|(rows, values)| avx2::int8_panel::<INT8_ROWS>(panel, rows, values));
+            singles.for_each(|(rows, values)| avx2::int8_panel::<1>(panel, rows, values));
+        }
+    } else {
+        blocks.chain(singles).for_each(|(rows, values)| portable::int8_panel(panel, rows, values));
+    }
+}
+
+/// The sums of integers of some rows, as they lie in the file, for one query: `query` `[dim]`, `rows` `[rows, dim]`.
+pub(crate) fn int8_lone(level: SimdLevel, query: &[i16], rows: &[i8], values: &mut [f32]) {
+    let dim = query.len();
+    assert_eq!(rows.len(), values.len() * dim, "a value a row");
+    let done = match is_avx2(level) {
+        // SAFETY: the level is available, and there are as many rows as values.
+        #[cfg(target_arch = "x86_64")]
+        true => unsafe { avx2::int8_lone(query, rows, values) },
+        _ => 0,
+    };
+    for (row, value) in rows.chunks_exact(dim).zip(values).skip(done) {
+        *value = portable::int8_dot(query, row) as f32;
+    }
+}
+
+/// Makes f32 of bfloat16.
+pub(crate) fn widen_bf16(level: SimdLevel, numbers: &[u16], widened: &mut [f32]) {
+    assert_eq!(numbers.len(), widened.len(), "a number for each");
+    match is_avx2(level) {
+        // SAFETY: the level is available.
+        #[cfg(target_arch = "x86_64")]
+        true => unsafe { avx2::widen_bf16(numbers, widened) },
+        _ => portable::widen_bf16(numbers, widened),
+    }
+}
+
+/// The inner products of some rows in bfloat16 for one query: `query` `[dim]`, `rows` `[rows, dim]`.
+pub(crate) fn bf16_lone(level: SimdLevel, query: &[f32], rows: &[u16], values: &mut [f32]) {
+    let dim = query.len();
+    assert_eq!(rows.len(), values.len() * dim, "a value a row");
+    let done = match is_avx2(level) {
+        // SAFETY: the level is available, and there are as many rows as values.
+        #[cfg(target_arch = "x86_64")]
+        true => unsafe { avx2::bf16_lone(query, rows, values) },
+        _ => 0,
+    };
+    for (row, value) in rows.chunks_exact(dim).zip(values).skip(done) {
+        *value = portable::bf16_dot(query, row);
+    }
+}
+
+/// For each row a bit for every query for which it may not be left out: its estimate and what it may be wrong by are
+/// not below the floor. `values` `[rows, width]`, `bounds` `[rows]`.
+pub(crate) fn sieve(
+    level: SimdLevel,
+    values: &[f32],
+    bounds: &[[f32; RowBound::COLUMNS]],
+    lanes: &Lanes<'_>,
+    kept: &mut [u32; MOST_ROWS],
+) {
+    let width = lanes.units.len();
+    assert!(
+        values.len() == bounds.len() * width
+            && bounds.len() <= MOST_ROWS
+            && width <= MOST_WIDTH
+            && lanes.shares.len() == width
+            && lanes.floors.len() == width,
+        "rows and lanes have one shape"
+    );
+    match is_avx2(level) && width.is_multiple_of(8) {
+        // SAFETY: the level is available, and the shapes were checked above.
+        #[cfg(target_arch = "x86_64")]
+        true => unsafe { sieve_avx2::sieve(values, bounds, lanes, kept) },
+        _ => portable::sieve(values, bounds, lanes, kept),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn integers(count: usize, most: i32) -> Vec<i32> {
+        let mut state = 7_u32;
+        let mut draw = || {
+            state = state.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+            (state >> 7) as i32 % (2 * most + 1) - most
+        };
+        (0..count).map(|_| draw()).collect()
+    }
+
+    fn levels() -> impl Iterator<Item = SimdLevel> {
+        SimdLevel::ALL.into_iter().filter(|level| level.is_available())
+    }
+
+    #[test]
+    fn sums_of_integers_are_those_of_whole_numbers_at_every_level() {
+        for dim in [1, 2, 15, 16, 17, 48, 131] {
+            let rows: Vec<i8> = integers(13 * dim, 127).into_iter().map(|number| number as i8).collect();
+            let queries: Vec<i16> =
+                integers(INT8_WIDTH * dim, 16_000).into_iter().map(|number| number as i16).collect();
+            let sum = |query: &[i16], row: &[i8]| -> i64 {
+                query.iter().zip(row).map(|(&a, &b)| i64::from(a) * i64::from(b)).sum()
+            };
+            let pairs = dim.div_ceil(2);
+            let mut panel = vec![0; pairs * INT8_WIDTH];
+            for (lane, query) in queries.chunks_exact(dim).enumerate() {
+                for (place, two) in query.chunks(2).enumerate() {
+                    panel[place * INT8_WIDTH + lane] = pair(two[0], two.get(1).copied().unwrap_or(0));
+                }
+            }
+            for level in levels() {
+                let mut widened = vec![0; 13 * pairs];
+                widen_int8(level, &rows, dim, &mut widened);
+                let mut values = vec![0.0; 13 * INT8_WIDTH];
+                int8_panel(level, &panel, &widened, &mut values);
+                let mut alone = vec![0.0; 13];
+                for (lane, query) in queries.chunks_exact(dim).enumerate() {
+                    int8_lone(level, query, &rows, &mut alone);
+                    for (row, numbers) in rows.chunks_exact(dim).enumerate() {
+                        let expected = sum(query, numbers) as f32;
+                        let value = values[row * INT8_WIDTH + lane];
+                        assert_eq!(value.to_bits(), expected.to_bits(), "{level}, {dim}, row {row}");
+                        assert_eq!(
+                            alone[row].to_bits(),
+                            expected.to_bits(),
+                            "{level}, {dim}, row {row} for one query"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bfloat16_is_read_alike_at_every_level() {
+        for dim in [1, 8, 13, 40] {
+            let rows: Vec<u16> =
+                integers(9 * dim, 500).into_iter().map(|number| (16_000 + number) as u16).collect();
+            let query: Vec<f32> = integers(dim, 9).into_iter().map(|number| number as f32).collect();
+            let (mut expected, mut wide) = (vec![0.0; 9], vec![0.0; 9 * dim]);
+            bf16_lone(SimdLevel::Portable, &query, &rows, &mut expected);
+            for level in levels() {
+                let mut widened = vec![0.0; 9 * dim];
+                widen_bf16(level, &rows, &mut widened);
+                wide.clone_from(&widened);
+                assert!(rows.iter().zip(&wide).all(|(&bits, wide)| wide.to_bits() == u32::from(bits) << 16));
+                let mut values = vec![0.0; 9];
+                bf16_lone(level, &query, &rows, &mut values);
+                for (value, expected) in values.iter().zip(&expected) {
+                    assert!((value - expected).abs() < 1e-3, "{level}, {dim}: {value} and {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_sieve_lets_nothing_through_below_the_floor_and_all_that_is_unknown() {
+        for (level, width) in levels().flat_map(|level| [1, 8, 32].map(|width| (level, width))) {
+            let (units, shares) = (vec![0.5; width], vec![0.25; width]);
+            // The estimate is 10 × 2 × 0.5, the bound 1 + 0.25 × 4.
+            for (floor, expected) in [(12.5, false), (12.0, true), (f32::NEG_INFINITY, true)] {
+                let floors = vec![floor; width];
+                let lanes = Lanes { units: &units, shares: &shares, floors: &floors };
+                let mut kept = [0; MOST_ROWS];
+                let unknown = [0.0, f32::INFINITY, 0.0];
+                let bounds = [[2.0, 1.0, 4.0], unknown, [f32::NAN; 3]];
+                sieve(level, &vec![10.0; 3 * width], &bounds, &lanes, &mut kept);
+                let all = u32::MAX >> (32 - width);
+                assert_eq!(
+                    kept[..3],
+                    [if expected { all } else { 0 }, all, all],
+                    "{level}, {width}, {floor}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Estimates of scores from the two kinds of copies: how queries are laid out for each, and which kernel reads them.
+
+use std::ops::Range;
+
+use crate::kernel::rounded::{INT8_WIDTH, bf16_lone, int8_lone, int8_panel, pair, widen_bf16, widen_int8};
+use crate::kernel::{Block, Kernel, MOST_WIDTH, Scores};
+use crate::level::SimdLevel;
+use crate::rounded::bound::QueryBound;
+use crate::rounded::{bf16, int8};
+
+/// A copy from which scores are estimated.
+pub(super) trait Estimates: Sync {
+    /// Queries, laid out.
+    type Panel: Sync;
+    /// A number of a tile as the panels' kernel reads it.
+    type Wide: Copy + Default + Send + Sync;
+
+    /// Bytes that a document takes in a tile.
+    fn bytes_a_row(&self) -> usize;
+
+    /// How many of `left` queries, 1 or more, the next panel takes.
+    fn width(&self, left: usize) -> usize;
+
+    /// Lays out at most `width` queries, `[queries, dim]`, and bounds each.
+    fn pack(&self, queries: &[f32], width: usize) -> (Self::Panel, Vec<QueryBound>);
+
+    /// Makes a tile ready for panels of more than one query.
+    fn widen(&self, tile: Range<usize>, wide: &mut Vec<Self::Wide>);
+
+    /// Estimates some rows for a panel into `[rows, width]`; `within` are their places in the tile that begins with
+    /// the document `first`.
+    fn estimate(
+        &self,
+        panel: &Self::Panel,
+        first: usize,
+        within: Range<usize>,
+        wide: &[Self::Wide],
+        values: &mut [f32],
+    );
+}
+
+/// A copy in integers.
+pub(super) struct Int8<'a> {
+    pub(super) numbers: &'a [i8],
+    pub(super) dim: usize,
+    pub(super) level: SimdLevel,
+}
+
+/// Queries in integers.
+pub(super) enum Int8Panel {
+    /// One query, `[dim]`.
+    Lone(Vec<i16>),
+    /// Pairs of neighbouring positions, `[⌈dim / 2⌉, INT8_WIDTH]`.
+    Many(Vec<i32>),
+}
+
+impl Estimates for Int8<'_> {
+    type Panel = Int8Panel;
+    type Wide = i32;
+
+    fn bytes_a_row(&self) -> usize {
+        self.dim.div_ceil(2) * size_of::<i32>()
+    }
+
+    fn width(&self, left: usize) -> usize {
+        if left == 1 { 1 } else { INT8_WIDTH }
+    }
+
+    fn pack(&self, queries: &[f32], width: usize) -> (Int8Panel, Vec<QueryBound>) {
+        let mut copy = vec![0; self.dim];
+        if width == 1 {
+            let bound = int8::round_query(queries, &mut copy);
+            return (Int8Panel::Lone(copy), vec![bound]);
+        }
+        let mut panel = vec![0; self.dim.div_ceil(2) * width];
+        let mut bounds = Vec::with_capacity(width);
+        for (lane, query) in queries.chunks_exact(self.dim).enumerate() {
+            bounds.push(int8::round_query(query, &mut copy));
+            for (place, two) in copy.chunks(2).enumerate() {
+                panel[place * width + lane] = pair(two[0], two.get(1).copied().unwrap_or(0));
+            }
+        }
+        (Int8Panel::Many(panel), bounds)
+    }
+
+    fn widen(&self, tile: Range<usize>, wide: &mut Vec<i32>) {
+        wide.resize(tile.len() * self.dim.div_ceil(2), 0);
+        widen_int8(self.level, &self.numbers[tile.start * self.dim..tile.end * self.dim], self.dim, wide);
+    }
+
+    fn estimate(
+        &self,
+        panel: &Int8Panel,
+        first: usize,
+        within: Range<usize>,
+        wide: &[i32],
+        values: &mut [f32],
+    ) {
+        match panel {
+            Int8Panel::Lone(query) => {
+                let rows = (first + within.start) * self.dim..(first + within.end) * self.dim;
+                int8_lone(self.level, query, &self.numbers[rows], values);
+            }
+            Int8Panel::Many(panel) => {
+                let pairs = self.dim.div_ceil(2);
+                int8_panel(self.level, panel, &wide[within.start * pairs..within.end * pairs], values);
+            }
+        }
+    }
+}
+
+/// A copy in bfloat16.
+pub(super) struct Bf16<'a> {
+    pub(super) numbers: &'a [u16],
+    pub(super) dim: usize,
+    pub(super) level: SimdLevel,
+}
+
+/// Queries as they are, for rows that are widened.
+pub(super) struct Bf16Panel {
+    /// `[dim, width]`.
+    values: Vec<f32>,
+    kernel: Kernel,
+}
+
+impl Estimates for Bf16<'_> {
+    type Panel = Bf16Panel;
+    type Wide = f32;
+
+    fn bytes_a_row(&self) -> usize {
+        self.dim * size_of::<f32>()
+    }
+
+    fn width(&self, left: usize) -> usize {
+        Kernel::for_queries(self.level, left).width
+    }
+
+    fn pack(&self, queries: &[f32], width: usize) -> (Bf16Panel, Vec<QueryBound>) {
+        let mut values = vec![0.0; self.dim * width];
+        let mut bounds = Vec::with_capacity(width);
+        for (lane, query) in queries.chunks_exact(self.dim).enumerate() {
+            bounds.push(bf16::bound_query(query));
+            for (position, &value) in query.iter().enumerate() {
+                values[position * width + lane] = value;
+            }
+        }
+        (Bf16Panel { values, kernel: Kernel::for_queries(self.level, width) }, bounds)
+    }
+
+    fn widen(&self, tile: Range<usize>, wide: &mut Vec<f32>) {
+        wide.resize(tile.len() * self.dim, 0.0);
+        widen_bf16(self.level, &self.numbers[tile.start * self.dim..tile.end * self.dim], wide);
+    }
+
+    fn estimate(
+        &self,
+        panel: &Bf16Panel,
+        first: usize,
+        within: Range<usize>,
+        wide: &[f32],
+        values: &mut [f32],
+    ) {
+        let kernel = panel.kernel;
+        if kernel.width == 1 {
+            let rows = (first + within.start) * self.dim..(first + within.end) * self.dim;
+            return bf16_lone(self.level, &panel.values, &self.numbers[rows], values);
+        }
+        // The kernel's own floors do not know how far a row may be off, so everything leaves it.
+        let floors = [f32::INFINITY; MOST_WIDTH];
+        let mut scores = Scores::new();
+        let mut rows = &wide[within.start * self.dim..within.end * self.dim];
+        let mut values = values;
+        while !rows.is_empty() {
+            let count = if rows.len() >= kernel.rows * self.dim { kernel.rows } else { 1 };
+            let (now, later) = rows.split_at(count * self.dim);
+            let block =
+                Block { panel: &panel.values, rows: now, dim: self.dim, floors: &floors[..kernel.width] };
+            kernel.score(block, &mut scores);
+            let (out, rest) = values.split_at_mut(count * kernel.width);
+            out.copy_from_slice(&scores.values[..count * kernel.width]);
+            (rows, values) = (later, rest);
+        }
+    }
+}

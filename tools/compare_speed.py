@@ -25,7 +25,12 @@ parser.add_argument("--data", type=Path, required=True)
 parser.add_argument("--documents", type=int, default=500)
 parser.add_argument("--steps", type=int, default=6)
 parser.add_argument("--rounds", type=int, default=3)
+parser.add_argument("--work-folder", type=Path, help="where the block's runs lie and find the stored vectors of earlier ones")
 arguments = parser.parse_args()
+
+
+# The vectors of a frozen encoder are stored beside the runs: all rounds share this folder.
+WORK = arguments.work_folder or Path(tempfile.mkdtemp())
 
 
 def measured(command):
@@ -75,12 +80,11 @@ def train_peer():
 
 
 def frozen_ours():
-    with tempfile.TemporaryDirectory() as folder:
-        run = Path(folder) / "run"
+    with tempfile.TemporaryDirectory(dir=WORK) as run:
         switches = ["--freeze-encoder", "--epochs", 100, "--max-length", 128, "--validation", 0, "--set", "train_queries=256"]
         command = [arguments.sbmoe, "train", "--data", arguments.data, "--model", arguments.model, "--out", run]
         _, memory = measured([*command, *switches])
-        seconds = [json.loads(line)["seconds"] for line in (run / "train.jsonl").read_text().splitlines()][20:]
+        seconds = [json.loads(line)["seconds"] for line in (Path(run) / "train.jsonl").read_text().splitlines()][20:]
         return 64 * len(seconds) / sum(seconds), memory
 
 

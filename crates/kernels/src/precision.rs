@@ -10,8 +10,8 @@ pub enum Precision {
     /// Single precision.
     #[default]
     F32,
-    /// Eight-bit integers: weights with one scale for each output, inputs with one scale for each row, both symmetric;
-    /// sums are exact. For encoding only.
+    /// Weights in eight-bit integers with one scale for each output, inputs in as many bits (sixteen at most) as keep 32-bit
+    /// sums exact, with one scale for each row; both symmetric. For encoding only.
     Int8,
 }
 

@@ -1,7 +1,8 @@
-//! Products in eight-bit integers: operands rounded row by row, sums exact in 32 bits.
+//! Products with weights in eight-bit integers: operands rounded row by row, sums exact in 32 bits.
 //!
-//! Numbers of −127 to 127 are held in sixteen bits, two of the inner index side by side: one instruction multiplies
-//! and adds such pairs without ever saturating, which the instructions for bytes of AVX2 do.
+//! All numbers are held in sixteen bits, two of the inner index side by side: one instruction multiplies and adds such
+//! pairs without ever saturating, which the instructions for bytes of AVX2 do. Weights use eight of the bits; inputs, whose
+//! few large numbers would leave the others too few steps, use as many as the sums allow, at no cost.
 //! Sums of integers do not depend on the order, so all levels give the same bytes up to the scaling.
 
 use super::functions::ROUNDER;
@@ -12,11 +13,16 @@ use super::packing::panels;
 use super::product::{ROWS, places, tile_columns, tiles};
 use super::{Cpu, int8_tile};
 
-/// The largest number that is used.
-const LARGEST: f32 = 127.0;
+/// The largest number that a weight is rounded to.
+const LARGEST: i32 = 127;
 
 /// Inner indices whose sums of products always fit in 32 bits.
-const MOST_INPUTS: usize = i32::MAX as usize / (127 * 127);
+const MOST_INPUTS: usize = i32::MAX as usize / (LARGEST * LARGEST) as usize;
+
+/// The largest number that an input is rounded to: sums over `inputs` products with weights fit 32 bits.
+fn largest_input(inputs: usize) -> f32 {
+    (i32::MAX / LARGEST / inputs as i32).min(i32::from(i16::MAX)) as f32
+}
 
 /// Pairs of inner indices of a chunk: sixteen columns of it are less than half of a first cache.
 const CHUNK: usize = 192;
@@ -38,7 +44,7 @@ impl Weight {
         let (mut pairs, mut scales) = (vec![0; columns * depth], vec![0.0; columns]);
         let mut row = vec![0; depth];
         for (output, values) in weight.chunks_exact(inputs.max(1)).enumerate() {
-            scales[output] = round_row(cpu.level, values, &mut row);
+            scales[output] = round_row(cpu.level, values, LARGEST as f32, &mut row);
             let panel = &mut pairs[output / LANES * LANES * depth..][..LANES * depth];
             for (to, &pair) in panel.iter_mut().skip(output % LANES).step_by(LANES).zip(&row) {
                 *to = pair;
@@ -49,12 +55,12 @@ impl Weight {
 }
 
 multiversion! {
-    /// Divides a row by its largest element over 127, rounds, and writes pairs; returns what it divided by, which is NaN
-    /// when an element is not finite.
-    fn round_row(values: &[f32], pairs: &mut [i32]) -> f32 {
+    /// Divides a row so that its largest element becomes `steps`, rounds, and writes pairs; returns what it divided by,
+    /// which is NaN when an element is not finite.
+    fn round_row(values: &[f32], steps: f32, pairs: &mut [i32]) -> f32 {
         let (low, high) = extremes(values);
         let size = if high > low { high } else { low };
-        let factor = if size > 0.0 { LARGEST / size } else { 0.0 };
+        let factor = if size > 0.0 { steps / size } else { 0.0 };
         let (even, rest) = values.as_chunks::<2>();
         for (pair, [low, high]) in pairs.iter_mut().zip(even) {
             *pair = (nearest(low * factor) & 0xffff | nearest(high * factor) << 16) as i32;
@@ -62,7 +68,7 @@ multiversion! {
         if let (Some(pair), [last]) = (pairs.last_mut(), rest) {
             *pair = (nearest(last * factor) & 0xffff) as i32;
         }
-        size / LARGEST + poison(values)
+        size / steps + poison(values)
     }
 }
 
@@ -114,7 +120,7 @@ fn round_rows(cpu: &Cpu, x: &[f32], m: usize, k: usize) -> Rounded {
     cpu.each(m * k, rows, |((x, pairs), scales)| {
         let rows = x.chunks_exact(k).zip(words_mut(pairs).chunks_exact_mut(depth));
         for ((x, pairs), scale) in rows.zip(scales) {
-            *scale = round_row(cpu.level, x, pairs);
+            *scale = round_row(cpu.level, x, largest_input(k), pairs);
         }
     });
     Rounded { pairs, scales }
@@ -210,16 +216,16 @@ mod tests {
         product(&cpu, [m, n, k], &x, &Weight::new(&cpu, n, k, &weight), &mut out, |_, sums, out| {
             out.copy_from_slice(sums);
         });
-        let round = |row: &[f32]| -> (Vec<f64>, f64) {
+        let round = |row: &[f32], steps: f32| -> (Vec<f64>, f64) {
             let largest = row.iter().fold(0.0_f32, |a, x| a.max(x.abs()));
-            let factor = LARGEST / largest;
+            let factor = steps / largest;
             let integers = row.iter().map(|x| f64::from((x * factor).round_ties_even())).collect();
-            (integers, f64::from(largest) / 127.0)
+            (integers, f64::from(largest / steps))
         };
         for row in 0..m {
-            let (left, left_scale) = round(&x[row * k..][..k]);
+            let (left, left_scale) = round(&x[row * k..][..k], largest_input(k));
             for column in 0..n {
-                let (right, right_scale) = round(&weight[column * k..][..k]);
+                let (right, right_scale) = round(&weight[column * k..][..k], 127.0);
                 let sum: f64 = left.iter().zip(&right).map(|(a, b)| a * b).sum();
                 let (expected, found) = (sum * left_scale * right_scale, f64::from(out[row * n + column]));
                 assert!(
@@ -243,17 +249,26 @@ mod tests {
     fn rows_of_zeros_stay_zeros_and_nan_stays_nan() {
         for level in Level::available() {
             let mut pairs = [7; 2];
-            assert_eq!(round_row(level, &[0.0, 0.0, 0.0], &mut pairs).to_bits(), 0);
+            assert_eq!(round_row(level, &[0.0, 0.0, 0.0], 127.0, &mut pairs).to_bits(), 0);
             assert_eq!(pairs, [0, 0]);
-            assert!(round_row(level, &[0.0, f32::NAN, 1.0], &mut pairs).is_nan());
-            assert!(round_row(level, &[0.0, f32::NEG_INFINITY], &mut pairs[..1]).is_nan());
+            assert!(round_row(level, &[0.0, f32::NAN, 1.0], 127.0, &mut pairs).is_nan());
+            assert!(round_row(level, &[0.0, f32::NEG_INFINITY], 127.0, &mut pairs[..1]).is_nan());
+        }
+    }
+
+    #[test]
+    fn the_largest_inputs_and_weights_never_overflow() {
+        for k in [1, 2, 384, 1536, 5000, MOST_INPUTS] {
+            let sum = largest_input(k) as i64 * i64::from(LARGEST) * k as i64;
+            assert!(largest_input(k) >= LARGEST as f32 && sum <= i64::from(i32::MAX), "{k} inputs");
+            assert!(largest_input(k) <= f32::from(i16::MAX));
         }
     }
 
     #[test]
     fn numbers_are_rounded_to_the_nearest_of_255() {
         let mut pairs = [0; 2];
-        let scale = round_row(Level::best(), &[-254.0, 3.0, 254.0], &mut pairs);
+        let scale = round_row(Level::best(), &[-254.0, 3.0, 254.0], 127.0, &mut pairs);
         assert_eq!(scale.to_bits(), 2.0_f32.to_bits());
         assert_eq!(pairs, [(-127_i32 & 0xffff) | (2 << 16), 127]);
     }

@@ -175,7 +175,7 @@ impl Default for RunConfig {
             validation_documents: 1000,
             patience: 0,
             keep: Keep::Best,
-            // About 3 GB for an encoder of MiniLM's size.
+            // About 1.5 GB of activations for an encoder of MiniLM's size.
             chunk_tokens: 16384,
             // A killed run loses at most this much work.
             checkpoint_seconds: 300.0,

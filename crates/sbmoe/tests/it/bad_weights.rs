@@ -4,10 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tempfile::TempDir;
-
 use crate::program::{fails, sbmoe, succeeds};
-use crate::tiny_model::{write_collection, write_model};
+use crate::tiny_model::Place;
 
 /// Pickles as PyTorch writes them, each with something in it that is not data: (sample, what the error names).
 const HOSTILE: [(&str, &[&str]); 3] = [
@@ -16,19 +14,7 @@ const HOSTILE: [(&str, &[&str]); 3] = [
     ("whole_module.bin", &["asks to import `torch.nn.modules.linear.Linear` at byte "]),
 ];
 
-struct Place {
-    folder: TempDir,
-    data: PathBuf,
-    model: PathBuf,
-}
-
 impl Place {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (data, model) = (write_collection(folder.path()), write_model(folder.path()));
-        Self { folder, data, model }
-    }
-
     fn out(&self) -> PathBuf {
         self.folder.path().join("out")
     }
@@ -49,7 +35,7 @@ impl Place {
         command
     }
 
-    fn train(&self) -> Command {
+    fn training(&self) -> Command {
         let mut command = self.command("train", &["--experts", "2", "--epochs", "1"]);
         command.arg("--data").arg(&self.data).arg("--out").arg(self.out());
         command
@@ -82,8 +68,8 @@ fn no_command_reads_weights_that_ask_for_more_than_data() {
         place.refuses(encode.arg(&place.data).arg("--out").arg(place.out()), &facts);
         let mut search = place.command("search", &["--queries", "what feeds on frogs", "--force", "--index"]);
         place.refuses(search.arg(&index).arg("--out").arg(place.out()), &facts);
-        place.refuses(&mut place.train(), &facts);
-        place.refuses(place.train().arg("--freeze-encoder"), &facts);
+        place.refuses(&mut place.training(), &facts);
+        place.refuses(place.training().arg("--freeze-encoder"), &facts);
     }
 }
 
@@ -102,7 +88,7 @@ fn training_without_queries_is_refused() {
     let check = |arguments: &[&str], content: &str| {
         let place = Place::new();
         fs_err::write(place.data.join("queries.jsonl"), content).unwrap();
-        place.refuses(place.train().args(arguments), &["queries.jsonl", "query `q1`"]);
+        place.refuses(place.training().args(arguments), &["queries.jsonl", "query `q1`"]);
     };
     for arguments in [&[][..], &["--freeze-encoder"], &["--preset", "paper", "--max-length", "32"]] {
         check(arguments, "");

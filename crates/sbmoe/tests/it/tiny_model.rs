@@ -11,6 +11,7 @@ use sbmoe_model::architecture::Architecture;
 use sbmoe_model::checkpoint::{NamedTensor, write_safetensors};
 use sbmoe_model::folder::BertConfig;
 use serde_json::json;
+use tempfile::TempDir;
 
 /// An animal, where it lives, what it eats, what it is known for: a document each.
 const ANIMALS: [[&str; 4]; 20] = [
@@ -38,6 +39,21 @@ const ANIMALS: [[&str; 4]; 20] = [
 
 /// Queries of the splits: training, dev, test, in this order.
 const QUERIES: [usize; 3] = [12, 4, 4];
+
+/// A folder that is removed at the end, with the collection and the encoder in it.
+pub(crate) struct Place {
+    pub(crate) folder: TempDir,
+    pub(crate) data: PathBuf,
+    pub(crate) model: PathBuf,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, model) = (write_collection(folder.path()), write_model(folder.path()));
+        Self { folder, data, model }
+    }
+}
 
 /// A BEIR folder of 20 documents and 12 training, 4 dev and 4 test queries.
 pub(crate) fn write_collection(parent: &Path) -> PathBuf {

@@ -9,25 +9,12 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::program::{bytes, fails, sbmoe, stderr, stdout, succeeds};
-use crate::tiny_model::{write_collection, write_model};
+use crate::tiny_model::Place;
 
 /// A folder with a collection, an encoder and room for runs.
-struct Place {
-    folder: TempDir,
-    data: PathBuf,
-    model: PathBuf,
-}
-
 impl Place {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (data, model) = (write_collection(folder.path()), write_model(folder.path()));
-        Self { folder, data, model }
-    }
-
     fn run(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -5,8 +5,9 @@ use std::path::Path;
 use sbmoe_model::checkpoint::Checkpoint;
 use serde_json::Value;
 
-use super::{Place, assert_same_weights, lines};
+use super::{assert_same_weights, lines};
 use crate::program::{bytes, sbmoe, stderr, stdout, succeeds};
+use crate::tiny_model::Place;
 
 #[test]
 fn a_frozen_run_reuses_pooled_vectors_and_repairs_damaged_ones() {

@@ -30,7 +30,8 @@ arguments = parser.parse_args()
 
 
 # The vectors of a frozen encoder are stored beside the runs: all rounds share this folder.
-WORK = arguments.work_folder or Path(tempfile.mkdtemp())
+TEMPORARY = tempfile.TemporaryDirectory()
+WORK = arguments.work_folder or Path(TEMPORARY.name)
 
 
 def measured(command):

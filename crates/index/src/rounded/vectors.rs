@@ -8,7 +8,7 @@ use crate::npy::{Element, Shape};
 
 use super::Rounding;
 use super::bound::RowBound;
-use super::writer::round_rows;
+use super::writer::{RoundedNumber, round_rows};
 
 /// Rows of a file or of memory.
 #[derive(Debug)]
@@ -81,28 +81,17 @@ impl RoundedVectors {
     /// # Errors
     /// A number is not finite, `dim` is 0, or `vectors` is not a whole number of rows.
     pub fn of(vectors: &[f32], dim: usize, rounding: Rounding) -> Result<Self, IndexError> {
-        let mut bounds = Vec::new();
-        let stored = match rounding {
+        let (stored, bounds) = match rounding {
             Rounding::Int8 => {
-                let mut all = Vec::with_capacity(vectors.len());
-                round_rows(vectors, dim, |row: &[i8], bound| {
-                    all.extend_from_slice(row);
-                    bounds.extend(bound.to_row());
-                    Ok(())
-                })?;
-                Stored::Int8(Rows::Owned(all))
+                let (numbers, bounds) = rounded(vectors, dim)?;
+                (Stored::Int8(numbers), bounds)
             }
             Rounding::Bf16 => {
-                let mut all = Vec::with_capacity(vectors.len());
-                round_rows(vectors, dim, |row: &[u16], bound| {
-                    all.extend_from_slice(row);
-                    bounds.extend(bound.to_row());
-                    Ok(())
-                })?;
-                Stored::Bf16(Rows::Owned(all))
+                let (numbers, bounds) = rounded(vectors, dim)?;
+                (Stored::Bf16(numbers), bounds)
             }
         };
-        Ok(Self { stored, bounds: Rows::Owned(bounds), dim })
+        Ok(Self { stored, bounds, dim })
     }
 
     /// How the numbers are rounded.
@@ -139,4 +128,15 @@ impl RoundedVectors {
     pub(crate) fn bounds(&self) -> &[[f32; RowBound::COLUMNS]] {
         self.bounds.as_slice().as_chunks().0
     }
+}
+
+/// The copy of `vectors` in memory, and its rows' bounds.
+fn rounded<T: RoundedNumber>(vectors: &[f32], dim: usize) -> Result<(Rows<T>, Rows<f32>), IndexError> {
+    let (mut numbers, mut bounds) = (Vec::with_capacity(vectors.len()), Vec::new());
+    round_rows(vectors, dim, |row, bound| {
+        numbers.extend_from_slice(row);
+        bounds.extend(bound.to_row());
+        Ok(())
+    })?;
+    Ok((Rows::Owned(numbers), Rows::Owned(bounds)))
 }

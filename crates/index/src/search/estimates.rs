@@ -8,6 +8,8 @@ use crate::level::SimdLevel;
 use crate::rounded::bound::QueryBound;
 use crate::rounded::{bf16, int8};
 
+use super::panel::lay_out;
+
 /// A copy from which scores are estimated.
 pub(super) trait Estimates: Sync {
     /// Queries, laid out.
@@ -136,14 +138,8 @@ impl Estimates for Bf16<'_> {
     }
 
     fn pack(&self, queries: &[f32], width: usize) -> (Bf16Panel, Vec<QueryBound>) {
-        let mut values = vec![0.0; self.dim * width];
-        let mut bounds = Vec::with_capacity(width);
-        for (lane, query) in queries.chunks_exact(self.dim).enumerate() {
-            bounds.push(bf16::bound_query(query));
-            for (position, &value) in query.iter().enumerate() {
-                values[position * width + lane] = value;
-            }
-        }
+        let values = lay_out(queries, self.dim, width);
+        let bounds = queries.chunks_exact(self.dim).map(bf16::bound_query).collect();
         (Bf16Panel { values, kernel: Kernel::for_queries(self.level, width) }, bounds)
     }
 

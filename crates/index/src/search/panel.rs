@@ -15,6 +15,17 @@ pub(super) struct Panel {
     pub(super) kernel: Kernel,
 }
 
+/// At most `width` queries, `[queries, dim]`, as `[dim, width]`; lanes beyond the last hold zeros.
+pub(super) fn lay_out(queries: &[f32], dim: usize, width: usize) -> Vec<f32> {
+    let mut values = vec![0.0; dim * width];
+    for (lane, query) in queries.chunks_exact(dim).enumerate() {
+        for (position, &value) in query.iter().enumerate() {
+            values[position * width + lane] = value;
+        }
+    }
+    values
+}
+
 /// Lays out `queries`, `[queries, dim]`, in the widest panels and one that is just wide enough for the rest.
 pub(super) fn pack(queries: &[f32], dim: usize, level: SimdLevel) -> Vec<Panel> {
     let mut panels: Vec<Panel> = Vec::new();
@@ -23,12 +34,7 @@ pub(super) fn pack(queries: &[f32], dim: usize, level: SimdLevel) -> Vec<Panel> 
         let kernel = Kernel::for_queries(level, rest.len() / dim);
         let count = kernel.width.min(rest.len() / dim);
         let (taken, left) = rest.split_at(count * dim);
-        let mut values = vec![0.0; dim * kernel.width];
-        for (lane, query) in taken.chunks_exact(dim).enumerate() {
-            for (position, &value) in query.iter().enumerate() {
-                values[position * kernel.width + lane] = value;
-            }
-        }
+        let values = lay_out(taken, dim, kernel.width);
         let first = panels.last().map_or(0, |panel| panel.first + panel.count);
         panels.push(Panel { values, first, count, kernel });
         rest = left;

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("work", nargs="+", choices=["encode", "int8", "train", "frozen"])
+parser.add_argument("work", nargs="+", choices=["encode", "bf16", "int8", "train", "train-bf16", "frozen"])
 parser.add_argument("--sbmoe", type=Path, required=True)
 parser.add_argument("--peers", type=Path, required=True)
 parser.add_argument("--model", required=True)
@@ -65,19 +65,19 @@ def encode_ours(precision):
         return report["tokens"] / report["seconds"], memory
 
 
-def train_ours():
+def train_ours(precision):
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         switches = ["--preset", "paper", "--epochs", 1, "--max-length", 256, "--batch-size", 64, "--validation", 0]
         queries = ["--set", f"train_queries={64 * arguments.steps}"]
         command = [arguments.sbmoe, "train", "--data", arguments.data, "--model", arguments.model, "--out", run]
-        _, memory = measured([*command, *switches, *queries])
+        _, memory = measured([*command, *switches, *queries, "--precision", precision])
         steps = [json.loads(line) for line in (run / "train.jsonl").read_text().splitlines()][2:]
         return sum(s["tokens"] for s in steps) / sum(s["tokens"] / s["tokens_per_s"] for s in steps), memory
 
 
-def train_peer():
-    return peer("train.py", "--data", arguments.data, "--steps", arguments.steps)
+def train_peer(*switches):
+    return peer("train.py", "--data", arguments.data, "--steps", arguments.steps, *switches)
 
 
 def frozen_ours():
@@ -96,8 +96,10 @@ def frozen_peer():
 
 CONTESTS = {
     "encode": (lambda: encode_ours("f32"), {e: lambda e=e: encode_peer(e) for e in ["ort", "torch", "st"]}),
+    "bf16": (lambda: encode_ours("bf16"), {"autocast": lambda: encode_peer("torch-bf16")}),
     "int8": (lambda: encode_ours("int8"), {e: lambda e=e: encode_peer(e) for e in ["ort-int8"]}),
-    "train": (train_ours, {"torch": train_peer}),
+    "train": (lambda: train_ours("f32"), {"torch": train_peer}),
+    "train-bf16": (lambda: train_ours("bf16"), {"autocast": lambda: train_peer("--bf16")}),
     "frozen": (frozen_ours, {"torch": frozen_peer}),
 }
 for work in arguments.work:
@@ -107,4 +109,4 @@ for work in arguments.work:
         speed, memory = (statistics.median(r[name][i] for r in rounds) for i in (0, 1))
         unit = "pairs" if work == "frozen" else "tokens"
         ratio = statistics.median(r["sbmoe"][0] / r[name][0] for r in rounds)
-        print(f"{work:8} {name:9} {speed:8.0f} {unit}/s {memory:7.0f} MB   sbmoe/{name} {ratio:.2f}", flush=True)
+        print(f"{work:10} {name:9} {speed:8.0f} {unit}/s {memory:7.0f} MB   sbmoe/{name} {ratio:.2f}", flush=True)

@@ -128,7 +128,7 @@ fn register_loop(level: Level, x: f32) -> f32 {
     match level {
         // SAFETY: `Cpu` was made with this level, so the processor has its features.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => unsafe { registers_avx512(x) },
+        Level::Avx512 | Level::Avx512Bf16 => unsafe { registers_avx512(x) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => unsafe { registers_avx2(x) },
@@ -189,7 +189,7 @@ fn linear(bench: &Bench, tokens: &Tokens) {
         (HIDDEN, INNER, Activation::Gelu),
         (INNER, HIDDEN, Activation::Identity),
     ] {
-        let size = LinearSize { rows, inputs, outputs };
+        let size = LinearSize { rows, inputs, outputs, precision: Precision::F32 };
         let name = |what: &str| format!("linear {inputs}→{outputs} {what}");
         let (x, d_output) = (bench.random(rows * inputs), bench.random(rows * outputs));
         let (mut weight, mut bias) = (bench.random(inputs * outputs), bench.random(outputs));
@@ -198,12 +198,12 @@ fn linear(bench: &Bench, tokens: &Tokens) {
         bench.line(&name(&format!("{activation:?}")), flops, || {
             ops.linear(size, &x, Affine { weight: &weight, bias: &bias }, activation, None, &mut output);
         });
-        for precision in [Precision::F32, Precision::Int8] {
+        for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
             let mut prepared = ops.upload(&ops.download(&weight));
             ops.prepare_weight(outputs, inputs, precision, &mut prepared);
             bench.line(&name(&format!("{activation:?}, prepared {precision}")), flops, || {
                 let layer = Affine { weight: &prepared, bias: &bias };
-                ops.linear(size, &x, layer, activation, None, &mut output);
+                ops.linear(LinearSize { precision, ..size }, &x, layer, activation, None, &mut output);
             });
         }
         if activation == Activation::Identity {
@@ -238,7 +238,7 @@ fn linear(bench: &Bench, tokens: &Tokens) {
 
 /// `output = x · weightᵀ` by the `gemm` crate, for comparison.
 fn gemm_product(
-    LinearSize { rows, inputs, outputs }: LinearSize,
+    LinearSize { rows, inputs, outputs, .. }: LinearSize,
     x: &[f32],
     weight: &[f32],
     output: &mut [f32],

@@ -79,7 +79,7 @@ pub struct NormOutput<'a, B> {
     pub output: &'a mut B,
 }
 
-/// The size of a product `[rows, inputs] × [outputs, inputs]ᵀ`.
+/// The size of a product `[rows, inputs] × [outputs, inputs]ᵀ`, and the numbers it is computed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinearSize {
     /// Rows of the input.
@@ -88,6 +88,8 @@ pub struct LinearSize {
     pub inputs: usize,
     /// Columns of the output.
     pub outputs: usize,
+    /// What both operands are rounded to; an implementation may do better.
+    pub precision: Precision,
 }
 
 /// The function after a linear layer.
@@ -263,9 +265,8 @@ pub trait Ops: Send + Sync {
         gradient: EmbeddingGradient<'_, Self::Buffer>,
     );
 
-    /// Lays out the weight `[outputs, inputs]` of a linear layer for [`Ops::linear`], which then computes in `precision`
-    /// (with `before` it always does in full precision). Changing the weight undoes it. An implementation may have
-    /// nothing to lay out.
+    /// Lays out the weight `[outputs, inputs]` of a linear layer for every [`Ops::linear`] in `precision` until the
+    /// weight changes; results are the same without. An implementation may have nothing to lay out.
     fn prepare_weight(&self, outputs: usize, inputs: usize, precision: Precision, weight: &mut Self::Buffer) {
         let _ = (outputs, inputs, precision, weight);
     }
@@ -279,7 +280,7 @@ pub trait Ops: Send + Sync {
         before: Option<&mut Self::Buffer>,
         output: &mut Self::Buffer,
     );
-    /// Gradients of the weight and the bias of `x · weightᵀ + bias`.
+    /// Gradients of the weight and the bias of `x · weightᵀ + bias`. There are none in eight-bit integers.
     fn linear_backward_parameters(
         &self,
         size: LinearSize,

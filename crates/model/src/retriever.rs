@@ -62,10 +62,10 @@ impl<O: Ops> Retriever<O> {
         Ok(Self { ops, architecture, parameters, folder, unexpected, tokenizer })
     }
 
-    /// Lays the encoder's weights out for encoding in `precision`; the block stays in f32. Takes effect until the
-    /// parameters change, and takes as much memory again as the layers' weights (half of it in integers).
-    /// Not for training: a forward pass in integers is not the one whose gradients backward computes.
+    /// Encodes in `precision` from now on (the block stays in f32), and lays the encoder's weights out for it. The layout
+    /// lasts until the parameters change, and takes as much memory again as the layers' weights (half of it in integers).
     pub fn prepare(&mut self, precision: Precision) {
+        self.architecture.bert.set_precision(precision);
         let Architecture { bert, layout, .. } = &self.architecture;
         for id in bert.product_weights() {
             let shape = &layout.get(id).shape;

@@ -20,7 +20,7 @@ pub(super) fn contrastive(
     let ContrastiveInputs { queries, documents, n_queries, n_documents, hidden, .. } = inputs;
     let mut scores = cpu.memory.scratch(n_queries * n_documents);
     let size = [n_queries, n_documents, hidden];
-    product_into(cpu, size, Operand::plain(queries), Operand::transposed(documents), false, &mut scores);
+    product_into(cpu, size, Operand::plain(queries), Operand::transposed(documents), &mut scores);
 
     let mut excluded = inputs.excluded.to_vec();
     excluded.sort_unstable();
@@ -40,9 +40,9 @@ pub(super) fn contrastive(
     );
 
     let size = [n_queries, hidden, n_documents];
-    product_into(cpu, size, Operand::plain(&scores), Operand::plain(documents), false, d_queries);
+    product_into(cpu, size, Operand::plain(&scores), Operand::plain(documents), d_queries);
     let size = [n_documents, hidden, n_queries];
-    product_into(cpu, size, Operand::transposed(&scores), Operand::plain(queries), false, d_documents);
+    product_into(cpu, size, Operand::transposed(&scores), Operand::plain(queries), d_documents);
     Agreement {
         loss: rows.iter().map(|row| row.loss).sum::<f64>() / n_queries as f64,
         correct: rows.iter().filter(|row| row.is_correct).count(),

@@ -7,11 +7,11 @@
 
 use super::functions::ROUNDER;
 use super::lanes::{LANES, largest};
-use super::level::{Level, multiversion};
+use super::level::multiversion;
 use super::memory::{Buffer, words, words_mut};
 use super::packing::panels;
-use super::product::{ROWS, places, tile_columns, tiles};
-use super::{Cpu, int8_tile};
+use super::tiles::{ROWS, Tile, each_tile};
+use super::{Cpu, int8_tile, pairs};
 
 /// The largest number that a weight is rounded to.
 const LARGEST: i32 = 127;
@@ -23,9 +23,6 @@ const MOST_INPUTS: usize = i32::MAX as usize / (LARGEST * LARGEST) as usize;
 fn largest_input(inputs: usize) -> f32 {
     (i32::MAX / LARGEST / inputs as i32).min(i32::from(i16::MAX)) as f32
 }
-
-/// Pairs of inner indices of a chunk: sixteen columns of it are less than half of a first cache.
-const CHUNK: usize = 192;
 
 /// A weight in panels of sixteen outputs.
 #[derive(Debug)]
@@ -116,7 +113,8 @@ struct Rounded {
 fn round_rows(cpu: &Cpu, x: &[f32], m: usize, k: usize) -> Rounded {
     let depth = k.div_ceil(2);
     let (mut pairs, mut scales) = (cpu.memory.scratch(m * depth), cpu.memory.scratch(m));
-    let rows = x.chunks(ROWS * k).zip(pairs.chunks_mut(ROWS * depth)).zip(scales.chunks_mut(ROWS));
+    let rows =
+        x.chunks((ROWS * k).max(1)).zip(pairs.chunks_mut((ROWS * depth).max(1))).zip(scales.chunks_mut(ROWS));
     cpu.each(m * k, rows, |((x, pairs), scales)| {
         let rows = x.chunks_exact(k).zip(words_mut(pairs).chunks_exact_mut(depth));
         for ((x, pairs), scale) in rows.zip(scales) {
@@ -127,83 +125,51 @@ fn round_rows(cpu: &Cpu, x: &[f32], m: usize, k: usize) -> Rounded {
 }
 
 multiversion! {
-    /// Integer sums to what they stand for.
-    fn rescale(row_scale: f32, column_scales: &[f32], sums: &[i32], out: &mut [f32]) {
-        for ((out, sum), column_scale) in out.iter_mut().zip(sums).zip(column_scales) {
-            *out = *sum as f32 * (row_scale * column_scale);
+    /// Integer sums to what they stand for, in place.
+    fn rescale(row_scale: f32, column_scales: &[f32], sums: &mut [f32]) {
+        for (sum, column_scale) in sums.iter_mut().zip(column_scales) {
+            *sum = sum.to_bits().cast_signed() as f32 * (row_scale * column_scale);
         }
     }
 }
 
-/// `x · weightᵀ` for `x [m, k]` and a weight of `n` outputs; rows of sums go to `finish` as in
-/// [`product`](super::product::product).
-pub(super) fn product(
+/// `x · weightᵀ` for `x [m, k]` and a weight of `n` outputs; rows of sums go to `finish` as [`each_tile`] says.
+pub(super) fn product<const N: usize>(
     cpu: &Cpu,
     [m, n, k]: [usize; 3],
     x: &[f32],
     weight: &Weight,
-    out: &mut [f32],
-    finish: impl Fn(usize, &[f32], &mut [f32]) + Send + Sync,
+    targets: [&mut [f32]; N],
+    finish: impl Fn(usize, &[f32], [&mut [f32]; N]) + Send + Sync,
 ) {
-    assert!(x.len() >= m * k && out.len() >= m * n, "product of {m}×{n}×{k} with buffers that are too short");
+    assert!(x.len() >= m * k, "product of {m}×{n}×{k} with a buffer that is too short");
     let (depth, rounded) = (k.div_ceil(2), round_rows(cpu, &x[..m * k], m, k));
-    let (pairs, scales) = (words(&rounded.pairs), &rounded.scales);
-    let width = tile_columns(m, n);
-    let chunk = depth.div_ceil(depth.div_ceil(CHUNK));
-    let work = places(m, n).zip(tiles(&mut out[..m * n], m, n));
-    cpu.each(m * n * k / 16, work, |([row, column], mut out)| {
-        let (rows, columns) = (ROWS.min(m - row), width.min(n - column));
-        let stride = panels(columns) * LANES;
-        let mut scratch = cpu.memory.scratch((rows + 1) * stride);
-        let (sums, scaled) = scratch.split_at_mut(rows * stride);
-        let sums = words_mut(sums);
-        sums.fill(0);
-        let weights = &weight.pairs[column * depth..][..stride * depth];
-        for first in (0..depth).step_by(chunk) {
-            let range = first..depth.min(first + chunk);
-            multiply(cpu.level, &pairs[row * depth..], weights, depth, range, sums, stride);
+    let (left, scales) = (words(&rounded.pairs), &rounded.scales);
+    let sum = |tile: Tile, sums: &mut [f32]| {
+        let stride = tile.stride();
+        let sums = &mut sums[..tile.rows * stride];
+        sums.fill(0.0);
+        let right = &weight.pairs[tile.column * depth..][..stride * depth];
+        let (left, words) = (&left[tile.row * depth..], words_mut(sums));
+        pairs::multiply(
+            |left, right| int8_tile::tile(cpu.level, left, right),
+            depth,
+            left,
+            right,
+            words,
+            stride,
+        );
+        for (sums, scale) in sums.chunks_exact_mut(stride).zip(&scales[tile.row..]) {
+            rescale(cpu.level, *scale, &weight.scales[tile.column..][..stride], sums);
         }
-        for (i, sums) in sums.chunks_exact(stride).enumerate() {
-            rescale(cpu.level, scales[row + i], &weight.scales[column..][..columns], sums, scaled);
-            finish(column, &scaled[..columns], out.row(i));
-        }
-    });
-}
-
-/// Adds the products of a range of pairs to all rows of `sums`, which are `stride` apart.
-fn multiply(
-    level: Level,
-    left: &[i32],
-    right: &[i32],
-    depth: usize,
-    range: std::ops::Range<usize>,
-    sums: &mut [i32],
-    stride: usize,
-) {
-    for (panel, right) in right.chunks_exact(depth * LANES).enumerate() {
-        let right = &right.as_chunks::<LANES>().0[range.clone()];
-        let mut first = 0;
-        let rows = sums.len() / stride;
-        while first < rows {
-            let n = int8_tile::ROWS.min(rows - first);
-            let left: [&[i32]; int8_tile::ROWS] =
-                std::array::from_fn(|r| &left[(first + r.min(n - 1)) * depth..][range.clone()]);
-            let tile = int8_tile::tile(level, left, right);
-            for (r, tile) in tile.iter().take(n).enumerate() {
-                let out = &mut sums[(first + r) * stride + panel * LANES..][..LANES];
-                for (out, sum) in out.iter_mut().zip(tile) {
-                    *out += sum;
-                }
-            }
-            first += n;
-        }
-    }
+    };
+    each_tile(cpu, [m, n, k], targets, sum, finish);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Key, Ops as _};
+    use crate::{Key, Level, Ops as _};
 
     /// A product of `[m, k]` and `[n, k]ᵀ` in integers against the same integers in f64.
     fn check(level: Level, m: usize, n: usize, k: usize) {
@@ -213,7 +179,7 @@ mod tests {
         };
         let (x, weight) = (draw("x", m * k), draw("weight", n * k));
         let mut out = cpu.zeros(m * n);
-        product(&cpu, [m, n, k], &x, &Weight::new(&cpu, n, k, &weight), &mut out, |_, sums, out| {
+        product(&cpu, [m, n, k], &x, &Weight::new(&cpu, n, k, &weight), [&mut out], |_, sums, [out]| {
             out.copy_from_slice(sums);
         });
         let round = |row: &[f32], steps: f32| -> (Vec<f64>, f64) {

@@ -14,12 +14,14 @@ pub enum Level {
     Avx2,
     /// x86-64 with AVX-512 F, BW, VL and DQ.
     Avx512,
+    /// The same with AVX512-BF16, whose products of bf16 numbers it uses.
+    Avx512Bf16,
     /// AArch64, whose baseline includes NEON.
     Neon,
 }
 
 impl Level {
-    const ALL: [Self; 4] = [Self::Scalar, Self::Avx2, Self::Avx512, Self::Neon];
+    const ALL: [Self; 5] = [Self::Scalar, Self::Avx2, Self::Avx512, Self::Avx512Bf16, Self::Neon];
 
     /// The fastest that this processor has.
     pub fn best() -> Self {
@@ -34,7 +36,7 @@ impl Level {
     /// f32 in a register, as far as the loops are concerned.
     pub(super) const fn width(self) -> usize {
         match self {
-            Self::Avx512 => 16,
+            Self::Avx512 | Self::Avx512Bf16 => 16,
             Self::Avx2 => 8,
             Self::Scalar | Self::Neon => 4,
         }
@@ -55,8 +57,10 @@ impl Level {
                     && is_x86_feature_detected!("avx2")
                     && is_x86_feature_detected!("fma")
             }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => Self::Avx512.is_available() && is_x86_feature_detected!("avx512bf16"),
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 => false,
+            Self::Avx2 | Self::Avx512 | Self::Avx512Bf16 => false,
             Self::Neon => cfg!(target_arch = "aarch64"),
         }
     }
@@ -68,6 +72,7 @@ impl fmt::Display for Level {
             Self::Scalar => "scalar",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Avx512Bf16 => "avx512bf16",
             Self::Neon => "neon",
         })
     }
@@ -78,7 +83,7 @@ impl FromStr for Level {
 
     fn from_str(name: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|level| level.to_string() == name).ok_or_else(|| {
-            format!("instruction level `{name}` is unknown; choose `scalar`, `avx2`, `avx512` or `neon`")
+            format!("instruction level `{name}` is unknown; choose `scalar`, `avx2`, `avx512`, `avx512bf16` or `neon`")
         })
     }
 }
@@ -113,7 +118,7 @@ macro_rules! multiversion {
             match level {
                 // SAFETY: `Cpu` holds a level only after `Level::is_available` found its features on this processor.
                 #[cfg(target_arch = "x86_64")]
-                $crate::cpu::level::Level::Avx512 => unsafe { avx512($($argument),*) },
+                $crate::cpu::level::Level::Avx512 | $crate::cpu::level::Level::Avx512Bf16 => unsafe { avx512($($argument),*) },
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
                 $crate::cpu::level::Level::Avx2 => unsafe { avx2($($argument),*) },

@@ -1,10 +1,11 @@
 //! The linear layer: products, and the pass that follows them.
 
 use super::memory::Buffer;
-use super::prepared::Layout;
-use super::product::{Operand, Right, product, product_into};
-use super::{Cpu, activation, int8, sums};
-use crate::{Activation, Affine, AffineGradient, LinearSize};
+use super::prepared::{Layout, Prepared};
+use super::product::{self, Operand, Right};
+use super::rows::add_tile;
+use super::{Cpu, activation, bf16, int8, sums};
+use crate::{Activation, Affine, AffineGradient, LinearSize, Precision};
 
 /// Rows of a batch whose part of a weight's gradient is added at once; their packed copies are the memory that it takes.
 const ROWS: usize = 2048;
@@ -12,42 +13,56 @@ const ROWS: usize = 2048;
 /// `output = activation(x · weightᵀ + bias)`.
 pub(super) fn forward(
     cpu: &Cpu,
-    LinearSize { rows, inputs, outputs }: LinearSize,
+    size: LinearSize,
     x: &[f32],
     layer: Affine<'_, Buffer>,
     activation: Activation,
     before: Option<&mut [f32]>,
     output: &mut [f32],
 ) {
-    let (size, bias, level) = ([rows, outputs, inputs], &layer.bias[..], cpu.level);
-    let finish = |column: usize, sums: &[f32], output: &mut [f32]| {
-        activation::add_bias(level, &bias[column..][..sums.len()], sums, output);
-        activation::apply(level, activation, output);
-    };
-    let prepared = layer.weight.prepared().map(|prepared| prepared.panels(outputs, inputs));
-    let right = match prepared {
-        Some(Layout::Int8(weight)) if before.is_none() && inputs > 0 => {
-            return int8::product(cpu, size, x, weight, output, finish);
-        }
-        Some(Layout::F32(packed)) => Right::Packed(packed),
-        Some(Layout::Int8(_)) | None => Right::Matrix(Operand::transposed(layer.weight)),
-    };
-    let left = Operand::plain(x);
+    let (bias, level) = (&layer.bias[..], cpu.level);
     if let Some(before) = before {
-        product(cpu, size, left, right, [before, output], |column, sums, [before, output]| {
+        weighted(cpu, size, x, layer.weight, [before, output], |column, sums, [before, output]| {
             activation::add_bias(level, &bias[column..][..sums.len()], sums, before);
             output.copy_from_slice(before);
             activation::apply(level, activation, output);
         });
     } else {
-        product(cpu, size, left, right, [output], |column, sums, [output]| finish(column, sums, output));
+        weighted(cpu, size, x, layer.weight, [output], |column, sums, [output]| {
+            activation::add_bias(level, &bias[column..][..sums.len()], sums, output);
+            activation::apply(level, activation, output);
+        });
+    }
+}
+
+/// `x · weightᵀ` with the weight's layout, which is made for this product where none of its precision was prepared.
+fn weighted<const N: usize>(
+    cpu: &Cpu,
+    LinearSize { rows, inputs, outputs, precision }: LinearSize,
+    x: &[f32],
+    weight: &Buffer,
+    targets: [&mut [f32]; N],
+    finish: impl Fn(usize, &[f32], [&mut [f32]; N]) + Send + Sync,
+) {
+    let made;
+    let prepared = if let Some(prepared) = weight.prepared().filter(|own| own.precision() == precision) {
+        prepared
+    } else {
+        made = Prepared::new(cpu, [outputs, inputs], precision, weight);
+        &made
+    };
+    let (size, left) = ([rows, outputs, inputs], Operand::plain(x));
+    match prepared.panels(outputs, inputs) {
+        Layout::F32(packed) => product::product(cpu, size, left, Right::Packed(packed), targets, finish),
+        Layout::Bf16(packed) => bf16::product(cpu, size, left, packed, targets, finish),
+        Layout::Int8(weight) => int8::product(cpu, size, x, weight, targets, finish),
     }
 }
 
 /// `dweight += d_outputᵀ · x`, `dbias += Σ_rows d_output`.
 pub(super) fn backward_parameters(
     cpu: &Cpu,
-    LinearSize { rows, inputs, outputs }: LinearSize,
+    LinearSize { rows, inputs, outputs, precision }: LinearSize,
     x: &[f32],
     d_output: &[f32],
     AffineGradient { weight: d_weight, bias: d_bias }: AffineGradient<'_, Buffer>,
@@ -55,7 +70,8 @@ pub(super) fn backward_parameters(
     for first in (0..rows).step_by(ROWS) {
         let size = [outputs, inputs, ROWS.min(rows - first)];
         let (left, right) = (&d_output[first * outputs..], &x[first * inputs..]);
-        product_into(cpu, size, Operand::transposed(left), Operand::plain(right), true, d_weight);
+        let operands = [Operand::transposed(left), Operand::plain(right)];
+        product_into(cpu, size, precision, operands, true, d_weight);
     }
     sums::add_columns(cpu, d_output, d_bias);
 }
@@ -63,12 +79,38 @@ pub(super) fn backward_parameters(
 /// `dx = d_output · weight`, or `dx += …`.
 pub(super) fn backward_input(
     cpu: &Cpu,
-    LinearSize { rows, inputs, outputs }: LinearSize,
+    LinearSize { rows, inputs, outputs, precision }: LinearSize,
     weight: &[f32],
     d_output: &[f32],
     accumulate: bool,
     dx: &mut [f32],
 ) {
     let size = [rows, inputs, outputs];
-    product_into(cpu, size, Operand::plain(d_output), Operand::plain(weight), accumulate, dx);
+    product_into(cpu, size, precision, [Operand::plain(d_output), Operand::plain(weight)], accumulate, dx);
+}
+
+/// `out = left · right`, or `out += …`.
+fn product_into(
+    cpu: &Cpu,
+    [m, n, k]: [usize; 3],
+    precision: Precision,
+    [left, right]: [Operand<'_>; 2],
+    accumulate: bool,
+    out: &mut [f32],
+) {
+    let finish = |_: usize, sums: &[f32], [out]: [&mut [f32]; 1]| {
+        if accumulate {
+            add_tile(cpu.level, sums, out);
+        } else {
+            out.copy_from_slice(sums);
+        }
+    };
+    match precision {
+        Precision::F32 => product::product(cpu, [m, n, k], left, Right::Matrix(right), [out], finish),
+        Precision::Bf16 => {
+            let right = bf16::pack_right(cpu, right, n, k);
+            bf16::product(cpu, [m, n, k], left, &right, [out], finish);
+        }
+        Precision::Int8 => panic!("eight-bit integers have no gradients"),
+    }
 }

@@ -1,4 +1,4 @@
-//! The fast implementation of the operators on processors: in f32, products of prepared weights also in integers.
+//! The fast implementation of the operators on processors: in f32, linear layers also in bf16 and in integers.
 //!
 //! Work is cut into tiles that depend on shapes alone, each tile is computed by one thread, and sums across tiles are
 //! added in the tiles' order: the bytes of a result do not depend on the number of threads.
@@ -11,6 +11,8 @@ mod activation;
 mod adamw;
 mod attention;
 mod attention_backward;
+mod bf16;
+mod bf16_tile;
 mod block;
 mod columns;
 mod contrastive;
@@ -28,12 +30,14 @@ mod norm;
 mod normalize;
 mod operators;
 mod packing;
+mod pairs;
 mod pooling;
 mod prepared;
 mod product;
 mod rows;
 mod softmax;
 mod sums;
+mod tiles;
 
 use std::fmt;
 use std::sync::Arc;

@@ -2,13 +2,14 @@
 
 use super::memory::Buffer;
 use super::product::{Operand, pack_right};
-use super::{Cpu, int8};
+use super::{Cpu, bf16, int8};
 use crate::Precision;
 
 /// A weight `[outputs, inputs]` as the right operand `[inputs, outputs]` of products.
 #[derive(Debug)]
 pub(super) struct Prepared {
     shape: [usize; 2],
+    precision: Precision,
     panels: Layout,
 }
 
@@ -17,6 +18,8 @@ pub(super) struct Prepared {
 pub(super) enum Layout {
     /// In f32.
     F32(Buffer),
+    /// Rounded to bf16.
+    Bf16(bf16::Packed),
     /// Rounded to 255 integers.
     Int8(int8::Weight),
 }
@@ -32,9 +35,17 @@ impl Prepared {
         assert_eq!(weight.len(), outputs * inputs, "a weight of {outputs}×{inputs}");
         let panels = match precision {
             Precision::F32 => Layout::F32(pack_right(cpu, Operand::transposed(weight), outputs, inputs)),
+            Precision::Bf16 => {
+                Layout::Bf16(bf16::pack_right(cpu, Operand::transposed(weight), outputs, inputs))
+            }
             Precision::Int8 => Layout::Int8(int8::Weight::new(cpu, outputs, inputs, weight)),
         };
-        Self { shape: [outputs, inputs], panels }
+        Self { shape: [outputs, inputs], precision, panels }
+    }
+
+    /// Of which numbers the layout is.
+    pub(super) fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The panels, for a product of these sizes.

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use sbmoe_kernels::{
     Activation, AdamwStep, Affine, AffineGradient, AttentionInputs, ContrastiveInputs, Cpu, Dropout,
-    EmbeddingGradient, EmbeddingTables, Key, Level, LinearSize, NormOutput, Ops, Pooling, Reference,
+    EmbeddingGradient, EmbeddingTables, Key, Level, LinearSize, NormOutput, Ops, Pooling, Precision,
+    Reference,
 };
 
 use crate::draws::Draws;
@@ -69,7 +70,7 @@ fn encoder<O: Ops>(ops: &O, case: &Case, results: &mut Results) {
     }
 
     // Linear.
-    let size = LinearSize { rows, inputs: hidden, outputs };
+    let size = LinearSize { rows, inputs: hidden, outputs, precision: Precision::F32 };
     let (x, weight, bias) = (draw(n), draw(outputs * hidden), draw(outputs));
     let layer = Affine { weight: &weight, bias: &bias };
     for activation in [Activation::Identity, Activation::Relu, Activation::Gelu, Activation::GeluTanh] {

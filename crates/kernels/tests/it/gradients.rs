@@ -2,7 +2,7 @@
 
 use sbmoe_kernels::{
     Activation, Affine, AffineGradient, AttentionInputs, ContrastiveInputs, Dropout, EmbeddingGradient,
-    EmbeddingTables, Key, LinearSize, NormOutput, Ops, Pooling, Reference, Tokens,
+    EmbeddingTables, Key, LinearSize, NormOutput, Ops, Pooling, Precision, Reference, Tokens,
 };
 
 use crate::draws::Draws;
@@ -54,7 +54,7 @@ fn dropouts() -> [Dropout; 2] {
 
 #[test]
 fn linear() {
-    let size = LinearSize { rows: 7, inputs: 5, outputs: 3 };
+    let size = LinearSize { rows: 7, inputs: 5, outputs: 3, precision: Precision::F32 };
     for activation in [Activation::Identity, Activation::Relu, Activation::Gelu, Activation::GeluTanh] {
         let mut draws = Draws::new(1);
         let inputs = [draws.wide(35), draws.wide(15), draws.wide(3)];

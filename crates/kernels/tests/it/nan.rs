@@ -1,7 +1,8 @@
 //! A NaN that goes into an operator comes out of it.
 
 use sbmoe_kernels::{
-    Activation, Affine, AttentionInputs, Cpu, Dropout, Level, LinearSize, NormOutput, Ops, Pooling, Tokens,
+    Activation, Affine, AttentionInputs, Cpu, Dropout, Level, LinearSize, NormOutput, Ops, Pooling,
+    Precision, Tokens,
 };
 
 #[test]
@@ -28,7 +29,7 @@ fn nan_flows_through_every_forward_operator() {
         let weight = ops.upload(&vec![0.1; hidden * hidden]);
         let bias = ops.zeros(hidden);
         let layer = Affine { weight: &weight, bias: &bias };
-        let size = LinearSize { rows: 22, inputs: hidden, outputs: hidden };
+        let size = LinearSize { rows: 22, inputs: hidden, outputs: hidden, precision: Precision::F32 };
         ops.linear(size, &x, layer, Activation::Relu, None, &mut out);
         check("linear", &out);
 

@@ -5,7 +5,8 @@
 //! operators, and the bytes on several threads, which hold at any size.
 
 use sbmoe_kernels::{
-    Activation, Affine, AffineGradient, AttentionInputs, Cpu, Dropout, Key, Level, LinearSize, Ops, Reference,
+    Activation, Affine, AffineGradient, AttentionInputs, Cpu, Dropout, Key, Level, LinearSize, Ops,
+    Precision, Reference,
 };
 
 use crate::draws::Draws;
@@ -62,7 +63,7 @@ fn attention<O: Ops>(ops: &O) -> Results {
 fn linear<O: Ops>(ops: &O, inputs: usize, outputs: usize, activation: Activation) -> Results {
     let mut draws = Draws::new(312);
     let rows = LENGTHS.iter().sum();
-    let size = LinearSize { rows, inputs, outputs };
+    let size = LinearSize { rows, inputs, outputs, precision: Precision::F32 };
     let mut draw = |n: usize, scale: f32| {
         ops.upload(&draws.normal(n).iter().map(|value| scale * value).collect::<Vec<_>>())
     };

@@ -1,6 +1,6 @@
 //! The whole encoder: token ids to the last layer's hidden states, and back.
 
-use sbmoe_kernels::{Ops, Tokens};
+use sbmoe_kernels::{Ops, Precision, Tokens};
 
 use super::dropout::DropoutPlan;
 use super::embeddings::{Embeddings, KeptEmbeddings};
@@ -46,6 +46,13 @@ impl Bert {
         let embeddings = Embeddings::new(config, layout);
         let layers = (0..config.num_hidden_layers).map(|number| Layer::new(config, number, layout)).collect();
         Self { embeddings, layers }
+    }
+
+    /// Computes the products with weights in `precision` from now on, forward and backward; f32 until then.
+    pub fn set_precision(&mut self, precision: Precision) {
+        for layer in &mut self.layers {
+            layer.precision = precision;
+        }
     }
 
     /// The weights of the layers' products, by far the most of a forward pass's work.

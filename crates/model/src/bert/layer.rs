@@ -1,6 +1,6 @@
 //! One Transformer layer: self-attention, residual and norm; feed-forward, residual and norm.
 
-use sbmoe_kernels::{Activation, AttentionInputs, LinearSize, NormOutput, Ops, Tokens};
+use sbmoe_kernels::{Activation, AttentionInputs, LinearSize, NormOutput, Ops, Precision, Tokens};
 
 use super::dropout::{DropoutPlan, Site};
 use super::encoder::Keep;
@@ -23,6 +23,8 @@ pub(super) struct Layer {
     intermediate_size: usize,
     heads: usize,
     epsilon: f64,
+    /// Of the products with weights; everything else is computed in f32.
+    pub(super) precision: Precision,
 }
 
 /// What backward reads. The activation and the norms' outputs are computed again: that costs less than the memory.
@@ -64,6 +66,7 @@ impl Layer {
             intermediate_size,
             heads: config.num_attention_heads,
             epsilon: config.layer_norm_eps,
+            precision: Precision::F32,
         }
     }
 
@@ -332,14 +335,18 @@ impl Layer {
     }
 
     fn square(&self, tokens: &Tokens) -> LinearSize {
-        LinearSize { rows: tokens.n_tokens(), inputs: self.hidden, outputs: self.hidden }
+        self.size(tokens, self.hidden, self.hidden)
     }
 
     fn widening(&self, tokens: &Tokens) -> LinearSize {
-        LinearSize { rows: tokens.n_tokens(), inputs: self.hidden, outputs: self.intermediate_size }
+        self.size(tokens, self.hidden, self.intermediate_size)
     }
 
     fn narrowing(&self, tokens: &Tokens) -> LinearSize {
-        LinearSize { rows: tokens.n_tokens(), inputs: self.intermediate_size, outputs: self.hidden }
+        self.size(tokens, self.intermediate_size, self.hidden)
+    }
+
+    fn size(&self, tokens: &Tokens, inputs: usize, outputs: usize) -> LinearSize {
+        LinearSize { rows: tokens.n_tokens(), inputs, outputs, precision: self.precision }
     }
 }

@@ -1,6 +1,6 @@
 //! The experts: `E_i(x) = U_i · relu(D_i x + b_i) + c_i`.
 
-use sbmoe_kernels::{Activation, AffineGradient, LinearSize, Ops};
+use sbmoe_kernels::{Activation, AffineGradient, LinearSize, Ops, Precision};
 
 use crate::parameters::{AffineIds, Layout, Tensors};
 
@@ -130,10 +130,10 @@ impl Expert {
     }
 
     fn down(&self, rows: usize) -> LinearSize {
-        LinearSize { rows, inputs: self.hidden, outputs: self.width }
+        LinearSize { rows, inputs: self.hidden, outputs: self.width, precision: Precision::F32 }
     }
 
     fn up(&self, rows: usize) -> LinearSize {
-        LinearSize { rows, inputs: self.width, outputs: self.hidden }
+        LinearSize { rows, inputs: self.width, outputs: self.hidden, precision: Precision::F32 }
     }
 }

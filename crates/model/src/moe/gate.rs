@@ -1,6 +1,6 @@
 //! The gate: `z(x) = G_2 · relu(G_1 x + g_1) + g_2`, its noise, and `p = softmax(z)`.
 
-use sbmoe_kernels::{Activation, LinearSize, Ops};
+use sbmoe_kernels::{Activation, LinearSize, Ops, Precision};
 
 use super::BlockConfig;
 use crate::parameters::{AffineIds, Layout, ParameterId, Tensors};
@@ -107,9 +107,9 @@ impl GateLayers {
     fn sizes(&self, rows: usize) -> (LinearSize, LinearSize, LinearSize) {
         let Self { hidden, width, experts, .. } = *self;
         (
-            LinearSize { rows, inputs: hidden, outputs: width },
-            LinearSize { rows, inputs: width, outputs: experts },
-            LinearSize { rows, inputs: hidden, outputs: experts },
+            LinearSize { rows, inputs: hidden, outputs: width, precision: Precision::F32 },
+            LinearSize { rows, inputs: width, outputs: experts, precision: Precision::F32 },
+            LinearSize { rows, inputs: hidden, outputs: experts, precision: Precision::F32 },
         )
     }
 }

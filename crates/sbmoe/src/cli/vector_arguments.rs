@@ -28,7 +28,8 @@ pub(super) struct VectorArguments {
     #[arg(long, value_name = "S")]
     pub(super) seed: Option<u64>,
 
-    /// Numbers that the encoder's products are computed in: f32, int8 (faster; scores change a little) [default: f32]
+    /// Numbers that the encoder's products are computed in: f32, bf16, int8 (faster; scores change a little)
+    /// [default: f32]
     #[arg(long, value_name = "NUMBERS")]
     pub(super) precision: Option<Precision>,
 }

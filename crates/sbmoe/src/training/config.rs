@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
+use sbmoe_kernels::Precision;
 use sbmoe_model::moe::{BlockConfig, Combine, Gate, TrainGate};
 use sbmoe_train::{Keep, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,10 @@ pub struct RunConfig {
     pub max_length: Option<usize>,
     /// Whether texts are lower-cased before the tokenizer sees them; when absent, as the model says.
     pub lower_case: Option<bool>,
+    /// The numbers that the encoder's products are computed in, forward and backward; parameters, optimiser, block and
+    /// loss are always f32.
+    #[serde(with = "by_name")]
+    pub precision: Precision,
 
     /// Passes over the training queries; when absent, 30 with a frozen encoder and 10 else (`docs/defaults.md`).
     pub epochs: Option<usize>,
@@ -143,6 +148,8 @@ impl Default for RunConfig {
             balance: 0.0,
             max_length: None,
             lower_case: None,
+            // The numbers that everything was proven with.
+            precision: Precision::F32,
             // An epoch of a frozen encoder's block takes seconds and the best one is kept; see `RunConfig::epochs`.
             epochs: None,
             // The paper's: 63 in-batch negatives a query.
@@ -263,6 +270,10 @@ impl RunConfig {
         for (key, value) in counts {
             ensure!(value > 0, "`{key}` is 0; it must be at least 1");
         }
+        ensure!(
+            self.precision != Precision::Int8,
+            "`precision` is int8, which has no gradients; choose f32 or bf16 (a trained model encodes in any)"
+        );
         ensure!(self.expert_width != Some(0), "`expert_width` is 0; it must be at least 1");
         let at_least_zero = [
             ("lr", self.lr),
@@ -301,6 +312,26 @@ impl RunConfig {
     }
 }
 
+/// Values that are written as they are shown and read as they are parsed.
+mod by_name {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    where
+        T: FromStr<Err: Display>,
+        D: Deserializer<'de>,
+    {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,6 +357,7 @@ mod tests {
         check("lr", RunConfig { lr: f64::NAN, ..default() });
         check("temperature", RunConfig { temperature: 0.0, ..default() });
         check("validation", RunConfig { validation: 1.0, ..default() });
+        check("precision", RunConfig { precision: Precision::Int8, ..default() });
         check("seed", RunConfig { seed: u64::MAX, ..default() });
         check("freeze_encoder", RunConfig { freeze_encoder: true, experts: 0, ..default() });
         check("patience", RunConfig { patience: 2, validation: 0.0, ..default() });
@@ -333,8 +365,13 @@ mod tests {
 
     #[test]
     fn a_configuration_survives_its_file() {
-        let config =
-            RunConfig { lr: 3e-5, gate: Some(Gate::Random), max_length: Some(77), ..Preset::Paper.config() };
+        let config = RunConfig {
+            lr: 3e-5,
+            precision: Precision::Bf16,
+            gate: Some(Gate::Random),
+            max_length: Some(77),
+            ..Preset::Paper.config()
+        };
         let text = toml::to_string(&config).unwrap();
         assert_eq!(toml::from_str::<RunConfig>(&text).unwrap(), config);
     }

@@ -14,8 +14,8 @@ use super::tokens::{Side, tokenize};
 pub(super) fn inputs(run: &Prepared, observe: &mut Observer<'_>) -> Result<Inputs> {
     let Prepared { retriever, queries, documents, .. } = run;
     if run.config.freeze_encoder {
-        let pooled =
-            pooled(retriever, &run.fingerprint, (queries, documents), &run.folder.pooled(), observe)?;
+        let encoder = (run.fingerprint.as_str(), run.config.precision);
+        let pooled = pooled(retriever, encoder, (queries, documents), &run.folder.pooled(), observe)?;
         return Ok(Inputs::Pooled { queries: pooled.queries, documents: pooled.documents });
     }
     Ok(Inputs::Tokens {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use fs_err::{File, OpenOptions};
 use sbmoe_index::{Array, ArrayWriter, FileRecord, Shape, VectorWriter, Vectors, partial_path};
-use sbmoe_kernels::Cpu;
+use sbmoe_kernels::{Cpu, Precision};
 use sbmoe_model::moe::text_key;
 use sbmoe_model::retriever::Retriever;
 use sbmoe_train::PooledTexts;
@@ -67,12 +67,12 @@ struct SideRecord {
 /// The vectors of all texts: stored ones if there are any, else computed and stored under `folder`.
 pub(super) fn pooled(
     retriever: &Retriever<Cpu>,
-    fingerprint: &str,
+    (fingerprint, precision): (&str, Precision),
     (queries, documents): (&Texts, &Texts),
     folder: &Path,
     observe: &mut Observer<'_>,
 ) -> Result<Pooled> {
-    let own = folder.join(key(retriever, fingerprint, queries, documents));
+    let own = folder.join(key(retriever, (fingerprint, precision), queries, documents));
     fs_err::create_dir_all(&own)?;
     let _lock = lock(&own, observe)?;
     let hidden = retriever.architecture.hidden();
@@ -159,7 +159,12 @@ fn texts_path(path: &Path) -> PathBuf {
     path.with_extension("texts.npy")
 }
 
-fn key(retriever: &Retriever<Cpu>, fingerprint: &str, queries: &Texts, documents: &Texts) -> String {
+fn key(
+    retriever: &Retriever<Cpu>,
+    (fingerprint, precision): (&str, Precision),
+    queries: &Texts,
+    documents: &Texts,
+) -> String {
     let mut hash = Sha256Hex::new();
     hash.part(format!("pooled vectors {FORMAT}"));
     hash.part(fingerprint);
@@ -167,6 +172,10 @@ fn key(retriever: &Retriever<Cpu>, fingerprint: &str, queries: &Texts, documents
     hash.part(retriever.folder.lower_case.to_string());
     // Levels differ in the last bits.
     hash.part(retriever.ops.level().to_string());
+    // Vectors that were stored before there was a choice are in f32.
+    if precision != Precision::F32 {
+        hash.part(precision.to_string());
+    }
     hash.part(retriever.folder.prompts.query());
     hash.part(retriever.folder.prompts.document());
     for texts in [queries, documents] {

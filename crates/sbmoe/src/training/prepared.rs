@@ -169,5 +169,6 @@ fn adapt(retriever: &mut Retriever<Cpu>, config: &mut RunConfig, observe: &mut O
         bail!("an encoder of hidden size {hidden} is too narrow for a gate of width ⌊h/2⌋");
     }
     retriever.set_block(block, config.seed);
+    retriever.architecture.bert.set_precision(config.precision);
     Ok(())
 }

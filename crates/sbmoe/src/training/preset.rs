@@ -1,6 +1,7 @@
 //! Named sets of values for [`RunConfig`].
 
 use clap::ValueEnum;
+use sbmoe_kernels::Precision;
 use sbmoe_model::moe::{Combine, Gate, TrainGate};
 use sbmoe_train::{Keep, Schedule};
 
@@ -42,6 +43,7 @@ fn paper() -> RunConfig {
         // The code passes 256 but truncates at 512.
         max_length: Some(512),
         lower_case: Some(true),
+        precision: Precision::F32,
         // Of TinyBERT; the other encoders had 20.
         epochs: Some(30),
         batch_size: 64,

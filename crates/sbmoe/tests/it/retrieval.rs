@@ -88,31 +88,39 @@ fn a_corpus_becomes_a_run_that_can_be_evaluated() {
 }
 
 #[test]
-fn integers_give_nearly_the_vectors_and_the_index_says_so() {
+fn rounded_products_give_nearly_the_vectors_and_the_index_says_so() {
     let place = Place::new();
     succeeds(&mut place.encode(&place.encoder, "exact", &[]));
-    succeeds(&mut place.encode(&place.encoder, "rounded", &["--precision", "int8"]));
-    let (exact, rounded) = (place.vectors("exact"), place.vectors("rounded"));
-    let size: f64 = exact.iter().map(|x| f64::from(*x).powi(2)).sum();
-    let error: f64 = exact.iter().zip(&rounded).map(|(a, b)| f64::from(a - b).powi(2)).sum();
-    let relative = (error / size).sqrt();
-    assert!(relative > 0.0 && relative < 0.05, "{relative}");
-    let manifest = fs_err::read_to_string(place.path("rounded/index.json")).expect("the manifest");
-    assert!(manifest.contains(r#""precision": "int8""#), "{manifest}");
-    // Queries may be encoded in either, and the same command finds its work done.
     let data = place.data.display().to_string();
-    succeeds(&mut place.search(&place.encoder, "rounded", &data, &["--k", "1"]));
-    succeeds(&mut place.search(&place.encoder, "rounded", &data, &["--k", "1", "--precision", "int8"]));
-    let again = succeeds(&mut place.encode(&place.encoder, "rounded", &["--precision", "int8"]));
-    assert!(stderr(&again).contains("nothing to do"), "{}", stderr(&again));
-    let from = place.path("rounded").display().to_string();
+    for precision in ["bf16", "int8"] {
+        let switch = ["--precision", precision];
+        succeeds(&mut place.encode(&place.encoder, precision, &switch));
+        let (exact, rounded) = (place.vectors("exact"), place.vectors(precision));
+        let size: f64 = exact.iter().map(|x| f64::from(*x).powi(2)).sum();
+        let error: f64 = exact.iter().zip(&rounded).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+        let relative = (error / size).sqrt();
+        assert!(relative > 0.0 && relative < 0.05, "{precision}: {relative}");
+        let manifest =
+            fs_err::read_to_string(place.path(precision).join("index.json")).expect("the manifest");
+        assert!(manifest.contains(&format!(r#""precision": "{precision}""#)), "{manifest}");
+        // Queries may be encoded in either, and the same command finds its work done.
+        succeeds(&mut place.search(&place.encoder, precision, &data, &["--k", "1"]));
+        succeeds(&mut place.search(
+            &place.encoder,
+            precision,
+            &data,
+            &["--k", "1", "--precision", precision],
+        ));
+        let again = succeeds(&mut place.encode(&place.encoder, precision, &switch));
+        assert!(stderr(&again).contains("nothing to do"), "{}", stderr(&again));
+    }
+    let from = place.path("int8").display().to_string();
     let mut reapplied = sbmoe();
     reapplied.args(["encode", "--precision", "int8", "--from", &from, "--model"]).arg(&place.encoder);
     let refused = fails(reapplied.arg("--out").arg(place.path("again")));
     assert!(refused.contains("leave it out"), "{refused}");
-    // bf16 is refused by name, not taken for something else.
-    let refused = fails(&mut place.encode(&place.encoder, "other", &["--precision", "bf16"]));
-    assert!(refused.contains("choose `f32` or `int8`"), "{refused}");
+    let refused = fails(&mut place.encode(&place.encoder, "other", &["--precision", "fp16"]));
+    assert!(refused.contains("choose `f32`, `bf16` or `int8`"), "{refused}");
 }
 
 #[test]

@@ -184,10 +184,22 @@ fn a_killed_run_ends_with_the_bytes_of_an_uninterrupted_one() {
 
 #[test]
 fn the_number_of_threads_does_not_show() {
+    for precision in ["f32", "bf16"] {
+        let place = Place::new();
+        succeeds(&mut place.train("one", &["--precision", precision, "--threads", "1"]));
+        succeeds(&mut place.train("two", &["--precision", precision, "--threads", "2"]));
+        assert_same_weights(&place.run("one"), &place.run("two"));
+        let config = fs_err::read_to_string(place.run("one").join("config.toml")).unwrap();
+        assert!(config.contains(&format!("precision = \"{precision}\"")), "{config}");
+    }
+}
+
+#[test]
+fn eight_bit_integers_are_refused_before_anything_is_written() {
     let place = Place::new();
-    succeeds(&mut place.train("one", &["--threads", "1"]));
-    succeeds(&mut place.train("two", &["--threads", "2"]));
-    assert_same_weights(&place.run("one"), &place.run("two"));
+    let refused = fails(&mut place.train("run", &["--precision", "int8"]));
+    assert!(refused.contains("`precision` is int8, which has no gradients; choose f32 or bf16"), "{refused}");
+    assert!(!place.run("run").exists());
 }
 
 #[test]

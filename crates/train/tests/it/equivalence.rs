@@ -1,6 +1,6 @@
 //! What must not change the gradients: computing a batch in parts, and the number of threads.
 
-use sbmoe_kernels::{Cpu, Key, Ops, Reference};
+use sbmoe_kernels::{Cpu, Key, Level, Ops, Precision, Reference};
 use sbmoe_model::moe::TrainGate;
 use sbmoe_model::parameters::Tensors;
 use sbmoe_train::{Batches, TrainConfig, gradients};
@@ -8,7 +8,12 @@ use sbmoe_train::{Batches, TrainConfig, gradients};
 use crate::small;
 
 fn batch_gradients<O: Ops>(ops: &O, config: &TrainConfig) -> Vec<Vec<f32>> {
-    let architecture = small::architecture(TrainGate::Soft, 0.5);
+    gradients_in(Precision::F32, ops, config)
+}
+
+fn gradients_in<O: Ops>(precision: Precision, ops: &O, config: &TrainConfig) -> Vec<Vec<f32>> {
+    let mut architecture = small::architecture(TrainGate::Soft, 0.5);
+    architecture.bert.set_precision(precision);
     let (inputs, examples) = small::examples();
     let batch = &Batches::new(&examples, config).epoch(0)[0];
     let parameters = small::parameters(ops, &architecture);
@@ -61,5 +66,19 @@ fn gradients_have_the_same_bytes_on_any_number_of_threads() {
     let one = batch_gradients(&Cpu::new(1), &config);
     for threads in [2, 3] {
         assert_eq!(one, batch_gradients(&Cpu::new(threads), &config), "{threads} threads");
+    }
+}
+
+#[test]
+fn gradients_in_bf16_are_near_those_in_f32_at_every_level() {
+    let config = TrainConfig { batch_size: 8, dropout: true, ..small::config() };
+    let expected = batch_gradients(&Reference::<f64>::new(), &config);
+    for level in Level::available() {
+        let in_bf16 = |threads| gradients_in(Precision::Bf16, &Cpu::with_level(threads, level), &config);
+        let one = in_bf16(1);
+        let far = difference(&expected, &one);
+        // Eight significant bits in every operand of two layers' products, forward and backward.
+        assert!((1e-4..3e-2).contains(&far), "{level}: {far:e}");
+        assert_eq!(one, in_bf16(3), "{level}: three threads");
     }
 }

@@ -1,0 +1,89 @@
+//! Results of products cut into tiles whose sums stay in the second cache until they are finished.
+//!
+//! What is done with finished sums (a bias, an activation, an addition) is the caller's, row by row, while they are
+//! still near.
+
+use super::Cpu;
+use super::columns::Columns;
+use super::lanes::LANES;
+use super::packing::panels;
+
+/// Rows of a tile: a multiple of what every level holds in registers, few enough that a chunk of the left operand and
+/// the sums share the second cache.
+pub(super) const ROWS: usize = 48;
+
+/// Columns of a tile, when there are rows enough to go round.
+const COLUMNS: usize = 384;
+
+/// The least columns of a tile.
+const FEWEST_COLUMNS: usize = 64;
+
+/// Tiles below which the columns are cut finer, so that threads share short batches.
+const TILES: usize = 16;
+
+/// A piece of a product's result.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tile {
+    /// The first row.
+    pub(super) row: usize,
+    /// The first column, which begins a panel.
+    pub(super) column: usize,
+    /// Number of rows.
+    pub(super) rows: usize,
+    /// Number of columns.
+    pub(super) columns: usize,
+}
+
+impl Tile {
+    /// From one row of sums to the next: whole panels.
+    pub(super) fn stride(self) -> usize {
+        panels(self.columns) * LANES
+    }
+}
+
+/// Every tile of a product `[m, k] · [k, n]`: `sum` writes its sums, [`Tile::stride`] apart over what was there before;
+/// then each row of them goes to `finish` with the column that it starts at, and with the same piece of the row of each
+/// of `targets`, which are `[m, n]`.
+pub(super) fn each_tile<const N: usize>(
+    cpu: &Cpu,
+    [m, n, k]: [usize; 3],
+    targets: [&mut [f32]; N],
+    sum: impl Fn(Tile, &mut [f32]) + Send + Sync,
+    finish: impl Fn(usize, &[f32], [&mut [f32]; N]) + Send + Sync,
+) {
+    let width = tile_columns(m, n);
+    let mut targets = targets.map(|target| cut(&mut target[..m * n], n, width));
+    let work = places([m, n], width)
+        .map(|tile| (tile, targets.each_mut().map(|tiles| tiles.next().expect("a tile a place"))));
+    cpu.each(m * n * k / 16, work, |(tile, mut targets)| {
+        let mut sums = cpu.memory.scratch(ROWS * tile.stride());
+        sum(tile, &mut sums);
+        for (row, sums) in sums.chunks_exact(tile.stride()).take(tile.rows).enumerate() {
+            let targets = targets.each_mut().map(|target| target.row(row));
+            finish(tile.column, &sums[..tile.columns], targets);
+        }
+    });
+}
+
+/// Columns of a tile of a result with `m` rows and `n` columns; it depends on the shape alone.
+fn tile_columns(m: usize, n: usize) -> usize {
+    let blocks = TILES.div_ceil(m.div_ceil(ROWS).max(1));
+    n.div_ceil(blocks).next_multiple_of(2 * LANES).clamp(FEWEST_COLUMNS, COLUMNS)
+}
+
+/// Cuts a row-major matrix of `n` columns into tiles, in their order.
+fn cut(matrix: &mut [f32], n: usize, width: usize) -> impl Iterator<Item = Columns<'_>> {
+    matrix.chunks_mut((ROWS * n).max(1)).flat_map(move |rows| Columns::split(rows, n, width))
+}
+
+/// Where the tiles are, in their order.
+fn places([m, n]: [usize; 2], width: usize) -> impl Iterator<Item = Tile> {
+    (0..m).step_by(ROWS).flat_map(move |row| {
+        (0..n).step_by(width).map(move |column| Tile {
+            row,
+            column,
+            rows: ROWS.min(m - row),
+            columns: width.min(n - column),
+        })
+    })
+}

@@ -4,11 +4,12 @@
 //! panels of as many rows as the registers hold (`packing`).
 //! Each element of the result is summed in the order of the inner index, whatever the blocking.
 
-use std::array;
-
-use super::lanes::{LANES, Lanes, mul_add};
+use super::lanes::{LANES, Lanes};
 use super::level::{Level, multiversion};
 use super::packing::{Panels, rows_of, tile_rows};
+#[cfg(target_arch = "x86_64")]
+use super::sixteen::{Avx2, Avx512};
+use super::sixteen::{Portable, Sixteen};
 
 /// The left operand of a product.
 #[derive(Clone, Copy)]
@@ -49,114 +50,116 @@ impl<'a> Left<'a> {
 }
 
 /// `ROWS` rows by `WIDE` panels of a product, all in registers.
+///
+/// # Safety
+/// As for [`Sixteen`].
 #[inline(always)]
-fn tile<const FMA: bool, const ROWS: usize, const WIDE: usize>(
+unsafe fn tile<V: Sixteen, const ROWS: usize, const WIDE: usize>(
     left: Left<'_>,
     row: usize,
     panels: [&[Lanes]; WIDE],
-) -> [[Lanes; WIDE]; ROWS] {
+) -> [[V; WIDE]; ROWS] {
     let depth = panels[0].len();
-    let panels: [&[Lanes]; WIDE] = array::from_fn(|wide| &panels[wide][..depth]);
-    let (values, stride) = match left.layout {
-        Layout::Rows(stride) => {
-            let rows = array::from_fn(|r| &left.values[(row + r) * stride..][..depth]);
-            return along_rows::<FMA, ROWS, WIDE>(rows, panels);
+    // SAFETY: the processor is the caller's word; each layout's places of `ROWS` rows and `depth` inner indices are within
+    // the slices cut here. The compiler does not see it, and its checks would take the place of multiply-adds.
+    unsafe {
+        match left.layout {
+            Layout::Rows(stride) => {
+                let mut rows: [&[f32]; ROWS] = [&[]; ROWS];
+                for (r, to) in rows.iter_mut().enumerate() {
+                    *to = &left.values[(row + r) * stride..][..depth];
+                }
+                along(
+                    #[inline(always)]
+                    |k, r| *rows.get_unchecked(r).get_unchecked(k),
+                    panels,
+                )
+            }
+            Layout::Columns(stride) => {
+                let columns =
+                    &left.values[row..][..depth.saturating_sub(1) * stride + ROWS.min(depth * ROWS)];
+                along(
+                    #[inline(always)]
+                    |k, r| *columns.get_unchecked(k * stride + r),
+                    panels,
+                )
+            }
+            Layout::Panels(height) => {
+                let columns = &left.values[row * height..].as_chunks::<ROWS>().0[..depth];
+                along(
+                    #[inline(always)]
+                    |k, r| *columns.get_unchecked(k).get_unchecked(r),
+                    panels,
+                )
+            }
         }
-        Layout::Panels(height) => {
-            let columns = &left.values[row * height..].as_chunks::<ROWS>().0[..panels[0].len()];
-            return along_columns::<FMA, ROWS, WIDE>(columns, panels);
-        }
-        Layout::Columns(stride) => (&left.values[row..], stride),
-    };
-    let mut sums = [[[0.0; LANES]; WIDE]; ROWS];
-    for k in 0..depth {
-        let column: [f32; ROWS] = *values[k * stride..].first_chunk().expect("the rows are there");
-        step::<FMA, ROWS, WIDE>(column, array::from_fn(|wide| panels[wide][k]), &mut sums);
     }
-    sums
 }
 
-/// The tile of rows that are read where they lie, four inner indices at a time: the addresses are computed once for
-/// four.
-#[inline(always)]
-fn along_rows<const FMA: bool, const ROWS: usize, const WIDE: usize>(
-    rows: [&[f32]; ROWS],
-    panels: [&[Lanes]; WIDE],
-) -> [[Lanes; WIDE]; ROWS] {
-    let depth = panels[0].len();
-    let (rows, panels) = (rows.map(|row| &row[..depth]), panels.map(|panel| &panel[..depth]));
-    let mut sums = [[[0.0; LANES]; WIDE]; ROWS];
-    for four in 0..depth / 4 {
-        for k in [4 * four, 4 * four + 1, 4 * four + 2, 4 * four + 3] {
-            // SAFETY: `k` is below `depth`, the length of every slice. The compiler does not see it through the arrays,
-            // and its checks would take the place of multiply-adds.
-            let (column, panels) = unsafe { (elements(&rows, k), elements(&panels, k)) };
-            step::<FMA, ROWS, WIDE>(column, panels, &mut sums);
-        }
-    }
-    for k in depth / 4 * 4..depth {
-        // SAFETY: as above.
-        let (column, panels) = unsafe { (elements(&rows, k), elements(&panels, k)) };
-        step::<FMA, ROWS, WIDE>(column, panels, &mut sums);
-    }
-    sums
-}
-
-/// Element `k` of every slice.
+/// The tile whose left operand is `left(k, row)`, four inner indices a turn.
 ///
 /// # Safety
-/// Every slice is longer than `k`.
+/// As for [`Sixteen`]; `left` is asked for every `k` of the panels and every row.
 #[inline(always)]
-unsafe fn elements<T: Copy, const N: usize>(slices: &[&[T]; N], k: usize) -> [T; N] {
-    // SAFETY: the caller's word.
-    array::from_fn(
-        #[inline(always)]
-        |i| unsafe { *slices[i].get_unchecked(k) },
-    )
-}
-
-/// The tile of a packed panel of rows.
-#[inline(always)]
-fn along_columns<const FMA: bool, const ROWS: usize, const WIDE: usize>(
-    columns: &[[f32; ROWS]],
+unsafe fn along<V: Sixteen, const ROWS: usize, const WIDE: usize>(
+    left: impl Fn(usize, usize) -> f32,
     panels: [&[Lanes]; WIDE],
-) -> [[Lanes; WIDE]; ROWS] {
-    let (fours, rest) = columns.as_chunks::<4>();
-    let (panel_fours, panel_rests) =
-        (panels.map(|panel| panel.as_chunks::<4>().0), panels.map(|panel| panel.as_chunks::<4>().1));
-    let panel_fours = panel_fours.map(|panel| &panel[..fours.len()]);
-    let panel_rests = panel_rests.map(|panel| &panel[..rest.len()]);
-    let mut sums = [[[0.0; LANES]; WIDE]; ROWS];
-    for (k, columns) in fours.iter().enumerate() {
-        for (inner, column) in columns.iter().enumerate() {
-            step::<FMA, ROWS, WIDE>(*column, array::from_fn(|wide| panel_fours[wide][k][inner]), &mut sums);
+) -> [[V; WIDE]; ROWS] {
+    let depth = panels[0].len();
+    for panel in panels {
+        assert_eq!(panel.len(), depth, "panels of one product are as deep as each other");
+    }
+    // SAFETY: the caller's word; `k` is below every panel's length.
+    unsafe {
+        let mut sums = [[V::zero(); WIDE]; ROWS];
+        let mut k = 0;
+        while k + 4 <= depth {
+            for k in k..k + 4 {
+                add(&left, panels, k, &mut sums);
+            }
+            k += 4;
         }
+        while k < depth {
+            add(&left, panels, k, &mut sums);
+            k += 1;
+        }
+        sums
     }
-    for (k, column) in rest.iter().enumerate() {
-        step::<FMA, ROWS, WIDE>(*column, array::from_fn(|wide| panel_rests[wide][k]), &mut sums);
-    }
-    sums
 }
 
-/// One rank-one update of the tile.
+/// Adds the products of inner index `k` to the sums: a function, because a closure stays a call here, and each of its
+/// instructions too.
+///
+/// # Safety
+/// As for [`along`].
 #[inline(always)]
-fn step<const FMA: bool, const ROWS: usize, const WIDE: usize>(
-    column: [f32; ROWS],
-    panels: [Lanes; WIDE],
-    sums: &mut [[Lanes; WIDE]; ROWS],
+unsafe fn add<V: Sixteen, const ROWS: usize, const WIDE: usize>(
+    left: &impl Fn(usize, usize) -> f32,
+    panels: [&[Lanes]; WIDE],
+    k: usize,
+    sums: &mut [[V; WIDE]; ROWS],
 ) {
-    for r in 0..ROWS {
-        for wide in 0..WIDE {
-            for lane in 0..LANES {
-                sums[r][wide][lane] = mul_add::<FMA>(column[r], panels[wide][lane], sums[r][wide][lane]);
+    // SAFETY: the caller's word.
+    unsafe {
+        let mut columns = [V::zero(); WIDE];
+        for (panel, columns) in panels.iter().zip(&mut columns) {
+            *columns = V::load(panel.get_unchecked(k));
+        }
+        for (r, sums) in sums.iter_mut().enumerate() {
+            let left = left(k, r);
+            for (sum, columns) in sums.iter_mut().zip(columns) {
+                *sum = sum.add_product(left, columns);
             }
         }
     }
 }
 
 /// All rows against `WIDE` panels: `ROWS` at a time, then what is left in fours, twos and ones.
+///
+/// # Safety
+/// As for [`Sixteen`].
 #[inline(always)]
-fn rows<const FMA: bool, const ROWS: usize, const WIDE: usize>(
+unsafe fn rows<V: Sixteen, const ROWS: usize, const WIDE: usize>(
     left: Left<'_>,
     n: usize,
     panels: [&[Lanes]; WIDE],
@@ -167,26 +170,31 @@ fn rows<const FMA: bool, const ROWS: usize, const WIDE: usize>(
     // A panel of rows is whole in memory, and so is the room for its sums.
     let n = if matches!(left.layout, Layout::Panels(_)) { n.next_multiple_of(ROWS) } else { n };
     let mut row = 0;
-    while row + ROWS <= n {
-        store(tile::<FMA, ROWS, WIDE>(left, row, panels), accumulate, &mut out[row * stride..], stride);
-        row += ROWS;
-    }
-    while row + 4 <= n {
-        store(tile::<FMA, 4, WIDE>(left, row, panels), accumulate, &mut out[row * stride..], stride);
-        row += 4;
-    }
-    while row + 2 <= n {
-        store(tile::<FMA, 2, WIDE>(left, row, panels), accumulate, &mut out[row * stride..], stride);
-        row += 2;
-    }
-    if row < n {
-        store(tile::<FMA, 1, WIDE>(left, row, panels), accumulate, &mut out[row * stride..], stride);
+    // SAFETY: the caller's word.
+    unsafe {
+        while row + ROWS <= n {
+            store(tile::<V, ROWS, WIDE>(left, row, panels), accumulate, &mut out[row * stride..], stride);
+            row += ROWS;
+        }
+        while row + 4 <= n {
+            store(tile::<V, 4, WIDE>(left, row, panels), accumulate, &mut out[row * stride..], stride);
+            row += 4;
+        }
+        while row + 2 <= n {
+            store(tile::<V, 2, WIDE>(left, row, panels), accumulate, &mut out[row * stride..], stride);
+            row += 2;
+        }
+        if row < n {
+            store(tile::<V, 1, WIDE>(left, row, panels), accumulate, &mut out[row * stride..], stride);
+        }
     }
 }
 
+/// # Safety
+/// As for [`Sixteen`].
 #[inline(always)]
-fn store<const ROWS: usize, const WIDE: usize>(
-    sums: [[Lanes; WIDE]; ROWS],
+unsafe fn store<V: Sixteen, const ROWS: usize, const WIDE: usize>(
+    sums: [[V; WIDE]; ROWS],
     accumulate: bool,
     out: &mut [Lanes],
     stride: usize,
@@ -194,9 +202,10 @@ fn store<const ROWS: usize, const WIDE: usize>(
     for r in 0..ROWS {
         let out = &mut out[r * stride..][..WIDE];
         for wide in 0..WIDE {
-            for lane in 0..LANES {
-                let sum = sums[r][wide][lane];
-                out[wide][lane] = if accumulate { out[wide][lane] + sum } else { sum };
+            // SAFETY: the caller's word.
+            unsafe {
+                let sum = sums[r][wide];
+                if accumulate { V::load(&out[wide]).add(sum) } else { sum }.store(&mut out[wide]);
             }
         }
     }
@@ -213,13 +222,26 @@ multiversion! {
         out: &mut [f32],
         stride: usize,
     ) {
-        blocked::<FMA, WIDTH>(left, n, right, accumulate, out, stride / LANES);
+        let stride = stride / LANES;
+        // SAFETY: each width is a level's, which the processor has.
+        unsafe {
+            match WIDTH {
+                #[cfg(target_arch = "x86_64")]
+                LANES => blocked::<Avx512, LANES>(left, n, right, accumulate, out, stride),
+                #[cfg(target_arch = "x86_64")]
+                8 => blocked::<Avx2, 8>(left, n, right, accumulate, out, stride),
+                _ => blocked::<Portable<FMA>, 4>(left, n, right, accumulate, out, stride),
+            }
+        }
     }
 }
 
 /// The blocking of [`multiply`]: as many sums as the registers of `WIDTH` numbers hold.
+///
+/// # Safety
+/// As for [`Sixteen`].
 #[inline(always)]
-fn blocked<const FMA: bool, const WIDTH: usize>(
+unsafe fn blocked<V: Sixteen, const WIDTH: usize>(
     left: Left<'_>,
     n: usize,
     right: Panels<'_>,
@@ -230,21 +252,24 @@ fn blocked<const FMA: bool, const WIDTH: usize>(
     let out = out.as_chunks_mut::<LANES>().0;
     let panels = right.len();
     let mut panel = 0;
-    if WIDTH == LANES {
-        while panel + 2 <= panels {
-            let pair = [right.get(panel), right.get(panel + 1)];
-            rows::<FMA, { tile_rows(LANES) }, 2>(left, n, pair, accumulate, &mut out[panel..], stride);
-            panel += 2;
+    // SAFETY: the caller's word.
+    unsafe {
+        if WIDTH == LANES {
+            while panel + 2 <= panels {
+                let pair = [right.get(panel), right.get(panel + 1)];
+                rows::<V, { tile_rows(LANES) }, 2>(left, n, pair, accumulate, &mut out[panel..], stride);
+                panel += 2;
+            }
         }
-    }
-    while panel < panels {
-        let (single, out) = ([right.get(panel)], &mut out[panel..]);
-        match WIDTH {
-            LANES => rows::<FMA, { tile_rows(LANES) }, 1>(left, n, single, accumulate, out, stride),
-            8 => rows::<FMA, { tile_rows(8) }, 1>(left, n, single, accumulate, out, stride),
-            _ => rows::<FMA, { tile_rows(4) }, 1>(left, n, single, accumulate, out, stride),
+        while panel < panels {
+            let (single, out) = ([right.get(panel)], &mut out[panel..]);
+            match WIDTH {
+                LANES => rows::<V, { tile_rows(LANES) }, 1>(left, n, single, accumulate, out, stride),
+                8 => rows::<V, { tile_rows(8) }, 1>(left, n, single, accumulate, out, stride),
+                _ => rows::<V, { tile_rows(4) }, 1>(left, n, single, accumulate, out, stride),
+            }
+            panel += 1;
         }
-        panel += 1;
     }
 }
 
@@ -272,15 +297,19 @@ mod tests {
         let mut out = vec![1.0; n * panels(columns) * LANES];
         let operand = if is_transposed { Left::columns(&left, stride) } else { Left::rows(&left, stride) };
         let right = Panels::new(&packed, depth);
-        blocked::<false, WIDTH>(operand, n, right, false, &mut out, panels(columns));
-        blocked::<false, WIDTH>(operand, n, right, true, &mut out, panels(columns));
+        let product = |operand, accumulate, out: &mut [f32]| {
+            // SAFETY: every processor has the portable instructions.
+            unsafe { blocked::<Portable<false>, WIDTH>(operand, n, right, accumulate, out, panels(columns)) };
+        };
+        product(operand, false, &mut out);
+        product(operand, true, &mut out);
         if is_transposed {
             let mut panels_of_rows = vec![f32::NAN; n.next_multiple_of(ROWS) * depth];
             pack_by::<ROWS>(Rows { values: &left, stride, columns: n }, depth, &mut panels_of_rows);
             let operand = Left { values: &panels_of_rows, layout: Layout::Panels(depth) };
             let mut from_panels = vec![1.0; n.next_multiple_of(ROWS) * panels(columns) * LANES];
-            blocked::<false, WIDTH>(operand, n, right, false, &mut from_panels, panels(columns));
-            blocked::<false, WIDTH>(operand, n, right, true, &mut from_panels, panels(columns));
+            product(operand, false, &mut from_panels);
+            product(operand, true, &mut from_panels);
             from_panels.truncate(out.len());
             assert_eq!(from_panels, out, "{n}×{columns}×{depth} from panels of {ROWS} rows");
         }

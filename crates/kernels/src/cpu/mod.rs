@@ -35,6 +35,7 @@ mod pooling;
 mod prepared;
 mod product;
 mod rows;
+mod sixteen;
 mod softmax;
 mod sums;
 mod tiles;

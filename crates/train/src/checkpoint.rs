@@ -3,12 +3,13 @@
 //! `state.safetensors` holds the trained parameters, both moments and the position; `best.safetensors` the trained
 //! parameters of the best validation. Each is written to a temporary name and renamed, so both are always whole.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sbmoe_kernels::Ops;
 use sbmoe_model::architecture::Architecture;
-use sbmoe_model::checkpoint::{self, NamedTensor, write_safetensors};
+use sbmoe_model::checkpoint::{self, stream_safetensors};
 use sbmoe_model::parameters::{ParameterId, Tensors};
 use serde::{Deserialize, Serialize};
 
@@ -147,12 +148,12 @@ impl Checkpoint {
         for (kind, source) in kinds {
             for &id in &trained {
                 let name = format!("{kind}/{}", architecture.layout.get(id).name);
-                tensors.push((name, id, ops.download(source.get(id))));
+                tensors.push((name, id, source.get(id)));
             }
         }
         let not = |reason: String| CheckpointError::NotAState { path: self.state(), reason };
         let text = serde_json::to_string(position).map_err(|error| not(error.to_string()))?;
-        self.write(&self.state(), architecture, &tensors, &BTreeMap::from([(KEY.to_owned(), text)]))
+        self.write(&self.state(), (ops, architecture), &tensors, &BTreeMap::from([(KEY.to_owned(), text)]))
     }
 
     /// Writes the trained parameters as the best so far.
@@ -165,11 +166,9 @@ impl Checkpoint {
         (architecture, groups): (&Architecture, &Groups),
         parameters: &Tensors<O::Buffer>,
     ) -> Result<(), CheckpointError> {
-        let value = |id: ParameterId| {
-            (architecture.layout.get(id).name.clone(), id, ops.download(parameters.get(id)))
-        };
-        let tensors: Vec<_> = trained(architecture, groups).into_iter().map(value).collect();
-        self.write(&self.best(), architecture, &tensors, &BTreeMap::new())
+        let named = |id: ParameterId| (architecture.layout.get(id).name.clone(), id, parameters.get(id));
+        let tensors: Vec<_> = trained(architecture, groups).into_iter().map(named).collect();
+        self.write(&self.best(), (ops, architecture), &tensors, &BTreeMap::new())
     }
 
     /// Reads the state into parameters and optimiser, and says where it stands.
@@ -218,23 +217,20 @@ impl Checkpoint {
         Ok(())
     }
 
-    fn write(
+    /// Writes one tensor after the other: beside a step's memory there is little room for copies.
+    fn write<O: Ops>(
         &self,
         path: &Path,
-        architecture: &Architecture,
-        tensors: &[(String, ParameterId, Vec<f32>)],
+        (ops, architecture): (&O, &Architecture),
+        tensors: &[(String, ParameterId, &O::Buffer)],
         metadata: &BTreeMap<String, String>,
     ) -> Result<(), CheckpointError> {
         fs_err::create_dir_all(&self.folder)?;
-        let tensors: Vec<NamedTensor<'_>> = tensors
+        let heads: Vec<_> = tensors
             .iter()
-            .map(|(name, id, values)| NamedTensor {
-                name,
-                shape: &architecture.layout.get(*id).shape,
-                values,
-            })
+            .map(|(name, id, _)| (name.as_str(), architecture.layout.get(*id).shape.as_slice()))
             .collect();
-        Ok(write_safetensors(path, &tensors, metadata)?)
+        Ok(stream_safetensors(path, &heads, metadata, |tensor| Cow::Owned(ops.download(tensors[tensor].2)))?)
     }
 }
 

@@ -22,7 +22,7 @@ pub use self::error::{CheckpointError, Misshapen, NotFinite};
 pub use self::selection::{Selection, Wanted};
 pub use self::shards::weight_files;
 pub use self::values::Values;
-pub use self::write::{NamedTensor, write_safetensors};
+pub use self::write::{NamedTensor, stream_safetensors, write_safetensors};
 
 pub(crate) use self::write::sync_parent;
 

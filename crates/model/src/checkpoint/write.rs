@@ -1,5 +1,6 @@
 //! Writing safetensors files: the same tensors give the same bytes, and a file is whole or not there.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write as _};
@@ -21,7 +22,26 @@ pub struct NamedTensor<'a> {
     pub values: &'a [f32],
 }
 
+/// Writes tensors that are in memory: see [`stream_safetensors`].
+///
+/// # Errors
+/// As for [`stream_safetensors`].
+///
+/// # Panics
+/// As for [`stream_safetensors`].
+pub fn write_safetensors(
+    path: &Path,
+    tensors: &[NamedTensor<'_>],
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), CheckpointError> {
+    let heads: Vec<_> = tensors.iter().map(|tensor| (tensor.name, tensor.shape)).collect();
+    stream_safetensors(path, &heads, metadata, |tensor| Cow::Borrowed(tensors[tensor].values))
+}
+
 /// Writes tensors as f32, sorted by name, with `metadata` in the header.
+///
+/// `tensors` are names and shapes; `values` is asked for the numbers of each by its place there, once and one after the
+/// other, so that no more than one needs to be in memory.
 ///
 /// The bytes depend on the arguments' content only, not on their order. The file is written under a temporary name,
 /// flushed to the disk and renamed, so that `path` holds the old or the new content at every moment.
@@ -31,36 +51,31 @@ pub struct NamedTensor<'a> {
 ///
 /// # Panics
 /// Panics if a shape does not match its values or a name occurs twice: both are mistakes of the caller.
-pub fn write_safetensors(
+pub fn stream_safetensors<'a>(
     path: &Path,
-    tensors: &[NamedTensor<'_>],
+    tensors: &[(&str, &[usize])],
     metadata: &BTreeMap<String, String>,
+    values: impl FnMut(usize) -> Cow<'a, [f32]>,
 ) -> Result<(), CheckpointError> {
-    let mut sorted: Vec<&NamedTensor<'_>> = tensors.iter().collect();
-    sorted.sort_by_key(|tensor| tensor.name);
-    for pair in sorted.windows(2) {
-        assert_ne!(pair[0].name, pair[1].name, "a name occurs once in a file");
-    }
-    for tensor in &sorted {
-        assert_eq!(tensor.shape.iter().product::<usize>(), tensor.values.len(), "shape of `{}`", tensor.name);
-        if let Some((index, value)) = NotFinite::find(tensor.values) {
-            let (path, name) = (path.to_owned(), tensor.name.to_owned());
-            return Err(CheckpointError::NotFinite { path, name, value, index });
-        }
+    let mut order: Vec<usize> = (0..tensors.len()).collect();
+    order.sort_by_key(|&tensor| tensors[tensor].0);
+    for pair in order.windows(2) {
+        assert_ne!(tensors[pair[0]].0, tensors[pair[1]].0, "a name occurs once in a file");
     }
 
     let mut partial = path.file_name().map(OsString::from).unwrap_or_default();
     partial.push(".partial");
     let partial = path.with_file_name(partial);
-    let written = write_file(&partial, &header(&sorted, metadata), &sorted)
-        .and_then(|()| fs_err::rename(&partial, path))
-        .and_then(|()| sync_parent(path));
-    if let Err(error) = written {
+    let file = Writing { path, partial: &partial, tensors, order: &order };
+    let written = file.write(metadata, values).and_then(|()| {
+        fs_err::rename(&partial, path)?;
+        Ok(sync_parent(path)?)
+    });
+    if written.is_err() {
         // The first error is the one to report; the partial file may not even exist.
         let _ = fs_err::remove_file(&partial);
-        return Err(error.into());
     }
-    Ok(())
+    written
 }
 
 /// Makes a rename in the file's folder survive a power cut.
@@ -73,33 +88,59 @@ pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The header: a JSON object padded with spaces to a multiple of 8 bytes, so that the tensors are aligned.
-fn header(sorted: &[&NamedTensor<'_>], metadata: &BTreeMap<String, String>) -> Vec<u8> {
-    let mut members = Vec::with_capacity(sorted.len() + 1);
-    if !metadata.is_empty() {
-        members.push(format!("\"__metadata__\":{}", json!(metadata)));
-    }
-    let mut start = 0;
-    for NamedTensor { name, shape, values } in sorted {
-        let end = start + size_of_val(*values);
-        let info = json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, end] });
-        members.push(format!("{}:{info}", json!(name)));
-        start = end;
-    }
-    let mut header = format!("{{{}}}", members.join(",")).into_bytes();
-    header.resize(header.len().next_multiple_of(8), b' ');
-    header
+/// A file under its temporary name.
+struct Writing<'a> {
+    /// What it will be called: the name in errors.
+    path: &'a Path,
+    partial: &'a Path,
+    /// Names and shapes.
+    tensors: &'a [(&'a str, &'a [usize])],
+    /// The places of the tensors, sorted by name.
+    order: &'a [usize],
 }
 
-fn write_file(path: &Path, header: &[u8], sorted: &[&NamedTensor<'_>]) -> io::Result<()> {
-    let mut writer = BufWriter::with_capacity(1 << 20, File::create(path)?);
-    writer.write_all(&(header.len() as u64).to_le_bytes())?;
-    writer.write_all(header)?;
-    for tensor in sorted {
-        for value in tensor.values {
-            writer.write_all(&value.to_le_bytes())?;
+impl Writing<'_> {
+    fn write<'v>(
+        &self,
+        metadata: &BTreeMap<String, String>,
+        mut values: impl FnMut(usize) -> Cow<'v, [f32]>,
+    ) -> Result<(), CheckpointError> {
+        let mut writer = BufWriter::with_capacity(1 << 20, File::create(self.partial)?);
+        let header = self.header(metadata);
+        writer.write_all(&(header.len() as u64).to_le_bytes())?;
+        writer.write_all(&header)?;
+        for &tensor in self.order {
+            let (name, shape) = self.tensors[tensor];
+            let values = values(tensor);
+            assert_eq!(shape.iter().product::<usize>(), values.len(), "shape of `{name}`");
+            if let Some((index, value)) = NotFinite::find(&values) {
+                let (path, name) = (self.path.to_owned(), name.to_owned());
+                return Err(CheckpointError::NotFinite { path, name, value, index });
+            }
+            for value in &*values {
+                writer.write_all(&value.to_le_bytes())?;
+            }
         }
+        writer.flush()?;
+        Ok(writer.get_ref().sync_all()?)
     }
-    writer.flush()?;
-    writer.get_ref().sync_all()
+
+    /// The header: a JSON object padded with spaces to a multiple of 8 bytes, so that the tensors are aligned.
+    fn header(&self, metadata: &BTreeMap<String, String>) -> Vec<u8> {
+        let mut members = Vec::with_capacity(self.tensors.len() + 1);
+        if !metadata.is_empty() {
+            members.push(format!("\"__metadata__\":{}", json!(metadata)));
+        }
+        let mut start = 0;
+        for &tensor in self.order {
+            let (name, shape) = self.tensors[tensor];
+            let end = start + shape.iter().product::<usize>() * size_of::<f32>();
+            let info = json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, end] });
+            members.push(format!("{}:{info}", json!(name)));
+            start = end;
+        }
+        let mut header = format!("{{{}}}", members.join(",")).into_bytes();
+        header.resize(header.len().next_multiple_of(8), b' ');
+        header
+    }
 }

@@ -6,15 +6,19 @@ PEERS is the folder of the programs that do the work with PyTorch, sentence-tran
 line of JSON.  Encoding is timed with everything that the command does (loading the model and writing the index included)
 and the peers without their loading.  Training is timed over the steps after the first two, training of the block on a frozen
 encoder in pairs a second after the first twenty; its vectors are made by the first run and found by the others.
+What the engines encode is compared too: the largest difference of a number from PyTorch's, and the smallest cosine.
 """
 import argparse
 import gzip
 import json
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import numpy as np
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("work", nargs="+", choices=["encode", "bf16", "int8", "train", "train-bf16", "frozen"])
@@ -50,7 +54,8 @@ def peer(program, *switches):
 
 def encode_peer(engine):
     corpus = arguments.data / "corpus.jsonl.gz"
-    return peer("encode.py", "--corpus", corpus, "--limit", arguments.documents, "--engine", engine)
+    switches = ["--limit", arguments.documents, "--engine", engine, "--out", WORK / f"{engine}.npy"]
+    return peer("encode.py", "--corpus", corpus, *switches)
 
 
 def encode_ours(precision):
@@ -58,11 +63,19 @@ def encode_ours(precision):
         corpus = Path(folder) / "corpus.jsonl"
         with gzip.open(arguments.data / "corpus.jsonl.gz", "rt") as lines, corpus.open("w") as out:
             out.writelines(line for _, line in zip(range(arguments.documents), lines))
-        switches = ["--corpus", corpus, "--out", Path(folder) / "index", "--max-length", 256]
+        switches = ["--corpus", corpus, "--out", Path(folder) / "index", "--max-length", 256, "--normalize", "off"]
         command = [arguments.sbmoe, "encode", "--model", arguments.model, *switches, "--precision", precision, "--json"]
         out, memory = measured(command)
         report = json.loads(out)
+        shutil.copy(Path(folder) / "index" / "vectors.npy", WORK / "sbmoe.npy")
         return report["tokens"] / report["seconds"], memory
+
+
+def agreement(engine):
+    """How far the vectors of the last round are from PyTorch's in f32."""
+    ours, theirs = np.load(WORK / f"{engine}.npy"), np.load(WORK / "torch.npy")
+    lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+    return np.abs(ours - theirs).max(), ((ours * theirs).sum(axis=1) / lengths).min()
 
 
 def train_ours(precision):
@@ -96,7 +109,7 @@ def frozen_peer():
 
 CONTESTS = {
     "encode": (lambda: encode_ours("f32"), {e: lambda e=e: encode_peer(e) for e in ["ort", "torch", "st"]}),
-    "bf16": (lambda: encode_ours("bf16"), {"autocast": lambda: encode_peer("torch-bf16")}),
+    "bf16": (lambda: encode_ours("bf16"), {"torch-bf16": lambda: encode_peer("torch-bf16")}),
     "int8": (lambda: encode_ours("int8"), {e: lambda e=e: encode_peer(e) for e in ["ort-int8"]}),
     "train": (lambda: train_ours("f32"), {"torch": train_peer}),
     "train-bf16": (lambda: train_ours("bf16"), {"autocast": lambda: train_peer("--bf16")}),
@@ -110,3 +123,9 @@ for work in arguments.work:
         unit = "pairs" if work == "frozen" else "tokens"
         ratio = statistics.median(r["sbmoe"][0] / r[name][0] for r in rounds)
         print(f"{work:10} {name:9} {speed:8.0f} {unit}/s {memory:7.0f} MB   sbmoe/{name} {ratio:.2f}", flush=True)
+    if work in ["encode", "bf16", "int8"]:
+        if not (WORK / "torch.npy").exists():
+            encode_peer("torch")
+        for engine in ["sbmoe", *(name for name in peers if name != "torch")]:
+            difference, cosine = agreement(engine)
+            print(f"{work:10} {engine:9} differs from PyTorch in f32 by {difference:.1e}, cosine {cosine:.6f} or more", flush=True)

@@ -195,7 +195,11 @@ pub enum IndexError {
     },
 
     /// A file's bytes are not those that were written.
-    #[error("`{path}` has the SHA-256 {found} and the manifest says {expected}: the file was damaged or changed", path = path.display())]
+    #[error(
+        "`{path}` has the SHA-256 {found} and the manifest says {expected}: the file was damaged or changed; put back \
+         what was written, or encode the collection again",
+        path = path.display()
+    )]
     Checksum {
         /// The file.
         path: PathBuf,

@@ -77,7 +77,12 @@ impl Storage {
             if expected != found {
                 return Err(IndexError::Disagreement { path, what: "vectors", expected, found });
             }
-            for (name, record) in write(folder, rounding, vectors.as_slice(), vectors.dim(), progress)? {
+            let written = write(folder, rounding, vectors.as_slice(), vectors.dim(), progress);
+            if written.is_err() {
+                // The first error is the one to report.
+                let _ = files_of(rounding).map(|name| remove(&partial_path(&folder.join(name))));
+            }
+            for (name, record) in written? {
                 files.insert(name.to_owned(), record);
             }
         }

@@ -128,6 +128,10 @@ fn vectors_that_are_not_finite_are_not_rounded() {
     let error = Storage::Bf16.apply(folder, &mut |_| ()).unwrap_err().to_string();
     assert!(error.starts_with("the vector of document 3 has NaN at position 2"), "{error}");
     assert_eq!(Manifest::read(folder).unwrap(), plain);
+    for entry in fs_err::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name();
+        assert!(!name.to_string_lossy().ends_with(".partial"), "{} was left", name.display());
+    }
 }
 
 #[test]

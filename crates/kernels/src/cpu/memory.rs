@@ -1,15 +1,12 @@
-//! Aligned numbers, and the list of freed memory that spares each step its allocations.
+//! Aligned numbers, in memory that a step's successor uses again.
 
-use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::slice;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::arena::{Arena, Room};
 use super::prepared::Prepared;
 use crate::Numbers;
-
-/// Numbers in a cache line, which is also one AVX-512 register.
-const LINE: usize = 16;
 
 /// A flat array of f32 that starts on a cache line, unless it is shared; dropping it returns the memory to its [`Cpu`](crate::Cpu).
 #[derive(Debug)]
@@ -23,8 +20,8 @@ pub struct Buffer {
 /// Where a buffer's numbers are.
 #[derive(Debug)]
 enum Place {
-    /// `len` numbers from `start` in memory of its own.
-    Own { room: Vec<f32>, start: usize, len: usize },
+    /// The first `len` numbers of a room of its own.
+    Own { room: Room, len: usize },
     /// Somebody else's memory, until the first change.
     Shared(Arc<dyn Numbers>),
 }
@@ -58,7 +55,7 @@ impl Deref for Buffer {
 
     fn deref(&self) -> &[f32] {
         match &self.place {
-            Place::Own { room, start, len } => &room[*start..][..*len],
+            Place::Own { room, len } => &room.numbers()[..*len],
             Place::Shared(values) => values.numbers(),
         }
     }
@@ -71,7 +68,7 @@ impl DerefMut for Buffer {
             *self = self.home.copied(values.numbers());
         }
         match &mut self.place {
-            Place::Own { room, start, len } => &mut room[*start..][..*len],
+            Place::Own { room, len } => &mut room.numbers_mut()[..*len],
             Place::Shared(_) => unreachable!("shared numbers were copied"),
         }
     }
@@ -79,63 +76,34 @@ impl DerefMut for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Place::Own { room, .. } = &mut self.place {
-            self.home.take_back(std::mem::take(room));
+        if let Place::Own { room, .. } = &self.place {
+            self.home.arena().take_back(room);
         }
     }
 }
 
-/// Freed memory by size.
-///
-/// What is held here and what is in use together never exceed the most that was in use at once.
+/// The memory of all buffers of a [`Cpu`](crate::Cpu).
 #[derive(Debug, Default)]
-pub(super) struct Memory(Mutex<Lists>);
-
-#[derive(Debug, Default)]
-struct Lists {
-    free: BTreeMap<usize, Vec<Vec<f32>>>,
-    /// Numbers in `free`.
-    held: usize,
-    /// Numbers in buffers.
-    used: usize,
-    /// The most that `used` has been.
-    most: usize,
-}
+pub(super) struct Memory(Mutex<Arena>);
 
 impl Memory {
     /// `len` numbers: zeros when the memory is new, old contents when it is not.
     pub(super) fn scratch(self: &Arc<Self>, len: usize) -> Buffer {
-        let room = self.take(len).unwrap_or_else(|| vec![0.0; room_of(len)]);
-        self.buffer(room, len)
+        self.buffer(self.take(len).0, len)
     }
 
-    /// A copy of `values`; new memory is written once.
+    /// A copy of `values`.
     pub(super) fn copied(self: &Arc<Self>, values: &[f32]) -> Buffer {
-        let mut room = self.take(values.len()).unwrap_or_else(|| Vec::with_capacity(room_of(values.len())));
-        let size = room.len().max(room_of(values.len()));
-        room.clear();
-        room.resize(start_of(&room), 0.0);
-        room.extend_from_slice(values);
-        room.resize(size, 0.0);
-        self.buffer(room, values.len())
+        let mut buffer = self.scratch(values.len());
+        buffer.copy_from_slice(values);
+        buffer
     }
 
-    /// `len` zeros. The system hands out new ones without touching them: who writes first waits for their pages, on its
-    /// own thread.
+    /// `len` zeros. New ones are not touched: who writes first waits for their pages, on its own thread.
     pub(super) fn zeros(self: &Arc<Self>, len: usize) -> Buffer {
-        match self.take(len) {
-            Some(room) => {
-                let mut buffer = self.buffer(room, len);
-                buffer.fill(0.0);
-                buffer
-            }
-            None => self.buffer(vec![0.0; room_of(len)], len),
-        }
-    }
-
-    fn buffer(self: &Arc<Self>, room: Vec<f32>, len: usize) -> Buffer {
-        let place = Place::Own { start: start_of(&room), room, len };
-        Buffer { place, prepared: None, home: Arc::clone(self) }
+        let (mut room, used) = self.take(len);
+        room.numbers_mut()[..used].fill(0.0);
+        self.buffer(room, len)
     }
 
     /// Numbers that stay where they are until they are changed.
@@ -143,56 +111,18 @@ impl Memory {
         Buffer { place: Place::Shared(values), prepared: None, home: Arc::clone(self) }
     }
 
-    /// Freed memory for `len` numbers; without any, the caller is trusted to make some.
-    fn take(&self, len: usize) -> Option<Vec<f32>> {
-        let size = room_of(len);
-        let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = lists
-            .free
-            .range(size..=size + size / 4)
-            .find(|(_, free)| !free.is_empty())
-            .map(|(&size, _)| size);
-        let room = found.and_then(|size| lists.free.get_mut(&size)?.pop());
-        let taken = room.as_ref().map_or(size, Vec::len);
-        lists.held -= room.as_ref().map_or(0, Vec::len);
-        lists.used += taken;
-        lists.most = lists.most.max(lists.used);
-        lists.trim();
-        room
+    fn buffer(self: &Arc<Self>, room: Room, len: usize) -> Buffer {
+        let place = Place::Own { room, len };
+        Buffer { place, prepared: None, home: Arc::clone(self) }
     }
 
-    fn take_back(&self, room: Vec<f32>) {
-        let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lists.used -= room.len();
-        lists.held += room.len();
-        lists.free.entry(room.len()).or_default().push(room);
+    fn take(&self, len: usize) -> (Room, usize) {
+        self.arena().take(len)
     }
-}
 
-impl Lists {
-    /// Gives the largest pieces back to the system until the bound holds.
-    fn trim(&mut self) {
-        while self.held + self.used > self.most {
-            let Some(mut entry) = self.free.last_entry() else { break };
-            match entry.get_mut().pop() {
-                Some(room) => self.held -= room.len(),
-                None => drop(entry.remove()),
-            }
-        }
+    fn arena(&self) -> MutexGuard<'_, Arena> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Numbers to ask for where `len` are needed: sizes that differ little share memory, at most an eighth is added; then
-/// there is room to begin on a line.
-fn room_of(len: usize) -> usize {
-    let lines = len.div_ceil(LINE);
-    let step = (lines.max(1).next_power_of_two() / 16).max(1);
-    lines.next_multiple_of(step) * LINE + LINE - 1
-}
-
-/// The first number that begins a line.
-fn start_of(room: &[f32]) -> usize {
-    room.as_ptr().align_offset(LINE * size_of::<f32>())
 }
 
 #[cfg(test)]
@@ -212,17 +142,5 @@ mod tests {
         assert_eq!(second.len(), 999);
         drop(second);
         assert!(memory.zeros(990).iter().all(|&x| x.to_bits() == 0));
-    }
-
-    #[test]
-    fn memory_held_is_bounded_by_the_most_in_use_at_once() {
-        let memory = Arc::new(Memory::default());
-        for size in 1..50 {
-            drop(memory.scratch(size * 1000));
-        }
-        let lists = memory.0.lock().expect("no thread panicked");
-        assert_eq!(lists.used, 0);
-        assert!(lists.held <= lists.most);
-        assert!(lists.most <= room_of(49_000));
     }
 }

@@ -9,6 +9,7 @@
 
 mod activation;
 mod adamw;
+mod arena;
 mod attention;
 mod attention_backward;
 mod bf16;

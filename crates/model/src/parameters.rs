@@ -126,10 +126,16 @@ impl<B> Tensors<B> {
     }
 
     /// Sets every element to zero.
-    pub fn clear<O: Ops<Buffer = B>>(&mut self, ops: &O) {
-        for buffer in &mut self.0 {
-            ops.fill(buffer, 0.0);
-        }
+    pub fn clear<O: Ops<Buffer = B>>(&mut self, ops: &O)
+    where
+        B: Send,
+    {
+        ops.side_by_side(self.buffers_mut().collect(), |buffer| ops.fill(buffer, 0.0));
+    }
+
+    /// Every buffer in the layout's order, to change.
+    pub fn buffers_mut(&mut self) -> impl Iterator<Item = &mut B> {
+        self.0.iter_mut()
     }
 
     /// One parameter's buffer.

@@ -50,7 +50,7 @@ pub fn gradients<O: Ops>(
             let mut x = queries.rows(&batch.queries, hidden);
             x.extend(documents.rows(&batch.documents, hidden));
             let head = Head { ops, architecture, parameters, batch, config };
-            let (result, _) = head.run(&ops.upload(&x), step, gradients);
+            let result = head.run(&ops.upload(&x), step, gradients, None);
             let tokens = queries.tokens_of(&batch.queries) + documents.tokens_of(&batch.documents);
             StepResult { tokens, ..result }
         }
@@ -94,7 +94,8 @@ fn token_gradients<O: Ops>(
         held += tokens.n_tokens();
         kept.push((held <= config.chunk_tokens).then_some(activations));
     }
-    let (result, dx) = head.run(&x, step, gradients);
+    let mut dx = ops.zeros(ops.len(&x));
+    let result = head.run(&x, step, gradients, Some(&mut dx));
     for ((part, tokens), kept) in parts.iter().zip(&tokens).zip(kept) {
         let activations = kept.unwrap_or_else(|| forward(tokens).1);
         let mut d_pooled = ops.scratch(part.len() * hidden);
@@ -129,11 +130,20 @@ struct Head<'a, O: Ops> {
 }
 
 impl<O: Ops> Head<'_, O> {
-    /// Loss of the whole batch and the gradient of its pooled vectors.
-    fn run(&self, x: &O::Buffer, step: Key, gradients: &mut Tensors<O::Buffer>) -> (StepResult, O::Buffer) {
+    /// Loss of the whole batch; adds the gradients of its pooled vectors to `dx` if it is there.
+    fn run(
+        &self,
+        x: &O::Buffer,
+        step: Key,
+        gradients: &mut Tensors<O::Buffer>,
+        dx: Option<&mut O::Buffer>,
+    ) -> StepResult {
         let Some(block) = &self.architecture.block else {
-            let (result, dx) = self.loss(x, None);
-            return (result, dx);
+            let (result, d_x) = self.loss(x, None);
+            if let Some(dx) = dx {
+                self.ops.add(&d_x, dx);
+            }
+            return result;
         };
         let config = block.config();
         let rows = self.batch.queries.len() + self.batch.documents.len();
@@ -141,8 +151,8 @@ impl<O: Ops> Head<'_, O> {
         let (y, kept) = block.forward(self.ops, self.parameters, x, &draws);
         let (result, d_y) = self.loss(&y, Some(&kept));
         let balance = self.config.balance;
-        let dx = block.backward(self.ops, self.parameters, x, &kept, &d_y, balance, gradients);
-        (result, dx)
+        block.backward(self.ops, self.parameters, x, &kept, &d_y, balance, gradients, dx);
+        result
     }
 
     fn loss(&self, y: &O::Buffer, kept: Option<&KeptBlock<O::Buffer>>) -> (StepResult, O::Buffer) {

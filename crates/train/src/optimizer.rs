@@ -2,7 +2,7 @@
 
 use sbmoe_kernels::{AdamwStep, Ops};
 use sbmoe_model::architecture::Architecture;
-use sbmoe_model::parameters::Tensors;
+use sbmoe_model::parameters::{ParameterId, Tensors};
 
 use crate::{Groups, TrainConfig};
 
@@ -35,11 +35,15 @@ impl<B: Send + Sync> Optimizer<B> {
         parameters: &mut Tensors<B>,
     ) -> f64 {
         self.steps += 1;
-        let trained = || architecture.layout.ids().filter(|id| groups.trains(*id));
-        let norm = trained().map(|id| ops.sum_of_squares(gradients.get(id))).sum::<f64>().sqrt();
+        let trained: Vec<ParameterId> = architecture.layout.ids().filter(|id| groups.trains(*id)).collect();
+        let squares = ops.side_by_side(trained, |id| ops.sum_of_squares(gradients.get(id)));
+        let norm = squares.iter().sum::<f64>().sqrt();
         // PyTorch's clip_grad_norm_ divides by norm + 1e-6.
         let gradient_scale = if config.clip > 0.0 { (config.clip / (norm + 1e-6)).min(1.0) } else { 1.0 };
-        for id in trained() {
+        let moments = self.first.buffers_mut().zip(self.second.buffers_mut());
+        let trained = (architecture.layout.ids().zip(moments).zip(parameters.buffers_mut()))
+            .filter(|((id, _), _)| groups.trains(*id));
+        ops.side_by_side(trained.collect(), |((id, (first, second)), parameter)| {
             let step = AdamwStep {
                 learning_rate: groups.rate(groups.of(id)) * multiplier,
                 beta1: config.beta1,
@@ -49,9 +53,8 @@ impl<B: Send + Sync> Optimizer<B> {
                 step: self.steps,
                 gradient_scale,
             };
-            let moments = [self.first.get_mut(id), self.second.get_mut(id)];
-            ops.adamw(step, gradients.get(id), moments, parameters.get_mut(id));
-        }
+            ops.adamw(step, gradients.get(id), [first, second], parameter);
+        });
         norm
     }
 }

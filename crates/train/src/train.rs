@@ -122,11 +122,12 @@ pub fn train<O: Ops>(
         let epoch = batches.epoch(position.epoch);
         for batch in &epoch[position.step_in_epoch..] {
             let start = Instant::now();
-            own.clear(*ops);
             let key = steps_key.with(position.steps);
             let inputs = session.inputs;
-            let result = ops
-                .within(|| gradients(*ops, architecture, parameters, (inputs, batch), config, key, &mut own));
+            let result = ops.within(|| {
+                own.clear(*ops);
+                gradients(*ops, architecture, parameters, (inputs, batch), config, key, &mut own)
+            });
             if !result.loss.is_finite() {
                 let (step, learning_rate) = (position.steps + 1, config.learning_rate);
                 return Err(TrainError::NonFiniteLoss { step, loss: result.loss, learning_rate });

@@ -150,7 +150,8 @@ impl Block {
         (y, KeptBlock { gate, experts, combine, routed, balance })
     }
 
-    /// Adds the parameters' gradients and returns that of `x`; `balance_weight` multiplies the load-balance term's.
+    /// Adds the parameters' gradients, and that of `x` to `dx` if it is there: a block on stored vectors is trained
+    /// without. `balance_weight` multiplies the load-balance term's.
     pub fn backward<O: Ops>(
         &self,
         ops: &O,
@@ -160,13 +161,13 @@ impl Block {
         d_y: &O::Buffer,
         balance_weight: f64,
         gradients: &mut Tensors<O::Buffer>,
-    ) -> O::Buffer {
+        mut dx: Option<&mut O::Buffer>,
+    ) {
         let columns = self.config.hidden;
-        let mut dx = ops.zeros(ops.len(x));
-        ops.add(d_y, &mut dx);
         let d = self.config.combine.backward(ops, columns, &kept.combine, d_y, self.gate_learns());
         let layers: Vec<AffineIds> = self.experts.iter().flat_map(Expert::layers).collect();
         let mut layers = gradients.affines_mut(&layers).into_iter();
+        let wants_input = dx.is_some();
         let work =
             self.experts.iter().zip(&kept.experts).enumerate().filter_map(|(number, (expert, own))| {
                 let gradients = [layers.next()?, layers.next()?];
@@ -175,18 +176,22 @@ impl Block {
                 own.as_ref().map(|own| (expert, own, d_part, gradients))
             });
         let inputs = ops.side_by_side(work.collect(), |(expert, own, d_part, gradients)| {
-            (expert, own, expert.backward(ops, parameters, x, own, d_part, gradients))
+            (expert, own, expert.backward(ops, parameters, x, own, d_part, gradients, wants_input))
         });
-        for (expert, own, d_input) in &inputs {
-            expert.add_input_gradient(ops, own, d_input, &mut dx);
+        if let Some(dx) = dx.as_deref_mut() {
+            ops.add(d_y, dx);
+            for (expert, own, d_input) in &inputs {
+                if let Some(d_input) = d_input {
+                    expert.add_input_gradient(ops, own, d_input, dx);
+                }
+            }
         }
-        let Some(gate) = &kept.gate else { return dx };
+        let Some(gate) = &kept.gate else { return };
         if d.weights.is_none() && balance_weight == 0.0 {
-            return dx;
+            return;
         }
         let d_probabilities = self.gate_gradient(ops, kept, d.weights, balance_weight);
-        self.gate.backward(ops, parameters, x, gate, &d_probabilities, &mut dx, gradients);
-        dx
+        self.gate.backward(ops, parameters, x, gate, &d_probabilities, dx, gradients);
     }
 
     /// The gradient of `p`: that of the weights, and the load-balance term's.

@@ -96,6 +96,6 @@ impl Combine {
             );
             d_expert
         };
-        CombineGradient { weights, parts: (0..n_parts).map(part).collect() }
+        CombineGradient { weights, parts: ops.side_by_side((0..n_parts).collect(), part) }
     }
 }

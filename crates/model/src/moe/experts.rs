@@ -71,7 +71,8 @@ impl Expert {
         [self.down, self.up]
     }
 
-    /// Adds the parameters' gradients; returns that of the rows that the expert saw, for [`Expert::add_input_gradient`].
+    /// Adds the parameters' gradients; returns that of the rows that the expert saw, for [`Expert::add_input_gradient`],
+    /// where somebody `wants_input`.
     pub(super) fn backward<O: Ops>(
         &self,
         ops: &O,
@@ -80,12 +81,13 @@ impl Expert {
         kept: &KeptExpert<O::Buffer>,
         d_output: &O::Buffer,
         gradients: [AffineGradient<'_, O::Buffer>; 2],
-    ) -> O::Buffer {
+        wants_input: bool,
+    ) -> Option<O::Buffer> {
         let Some(rows) = &kept.rows else {
-            return self.backward_dense(ops, parameters, x, &kept.inner, d_output, gradients);
+            return self.backward_dense(ops, parameters, x, &kept.inner, d_output, gradients, wants_input);
         };
         let (x, d_output) = (self.gather(ops, rows, x), self.gather(ops, rows, d_output));
-        self.backward_dense(ops, parameters, &x, &kept.inner, &d_output, gradients)
+        self.backward_dense(ops, parameters, &x, &kept.inner, &d_output, gradients, wants_input)
     }
 
     /// Adds what [`Expert::backward`] returned to the gradient of all rows.
@@ -110,7 +112,8 @@ impl Expert {
         inner: &O::Buffer,
         d_output: &O::Buffer,
         [d_down, d_up]: [AffineGradient<'_, O::Buffer>; 2],
-    ) -> O::Buffer {
+        wants_input: bool,
+    ) -> Option<O::Buffer> {
         let rows = ops.len(x) / self.hidden;
         ops.linear_backward_parameters(self.up(rows), inner, d_output, d_up);
         let mut d_inner = ops.scratch(rows * self.width);
@@ -118,9 +121,11 @@ impl Expert {
         // relu' is 1 exactly where its output is positive, so the output stands in for its input.
         ops.activate_backward(Activation::Relu, inner, &mut d_inner);
         ops.linear_backward_parameters(self.down(rows), x, &d_inner, d_down);
-        let mut dx = ops.scratch(rows * self.hidden);
-        ops.linear_backward_input(self.down(rows), parameters.get(self.down.weight), &d_inner, &mut dx);
-        dx
+        wants_input.then(|| {
+            let mut dx = ops.scratch(rows * self.hidden);
+            ops.linear_backward_input(self.down(rows), parameters.get(self.down.weight), &d_inner, &mut dx);
+            dx
+        })
     }
 
     fn gather<O: Ops>(&self, ops: &O, rows: &[u32], x: &O::Buffer) -> O::Buffer {

@@ -75,7 +75,8 @@ impl GateLayers {
         KeptGate { inner, noise, probabilities }
     }
 
-    /// Adds the gradients of the gate's and the noise head's parameters, and that of `x` to `dx`, given that of `p`.
+    /// Adds the gradients of the gate's and the noise head's parameters, and that of `x` to `dx` if it is there, given
+    /// that of `p`.
     pub(super) fn backward<O: Ops>(
         &self,
         ops: &O,
@@ -83,7 +84,7 @@ impl GateLayers {
         x: &O::Buffer,
         kept: &KeptGate<O::Buffer>,
         d_probabilities: &O::Buffer,
-        dx: &mut O::Buffer,
+        mut dx: Option<&mut O::Buffer>,
         gradients: &mut Tensors<O::Buffer>,
     ) {
         let rows = ops.len(x) / self.hidden;
@@ -94,14 +95,18 @@ impl GateLayers {
             let mut d_raw = ops.scratch(rows * self.experts);
             ops.add_gate_noise_backward(epsilon, raw, &d_logits, &mut d_raw);
             ops.linear_backward_parameters(head, x, &d_raw, gradients.affine_mut(self.noise));
-            ops.linear_backward_input_add(head, parameters.get(self.noise.weight), &d_raw, dx);
+            if let Some(dx) = dx.as_deref_mut() {
+                ops.linear_backward_input_add(head, parameters.get(self.noise.weight), &d_raw, dx);
+            }
         }
         ops.linear_backward_parameters(second, &kept.inner, &d_logits, gradients.affine_mut(self.output));
         let mut d_inner = ops.scratch(rows * self.width);
         ops.linear_backward_input(second, parameters.get(self.output.weight), &d_logits, &mut d_inner);
         ops.activate_backward(Activation::Relu, &kept.inner, &mut d_inner);
         ops.linear_backward_parameters(first, x, &d_inner, gradients.affine_mut(self.hidden_layer));
-        ops.linear_backward_input_add(first, parameters.get(self.hidden_layer.weight), &d_inner, dx);
+        if let Some(dx) = dx {
+            ops.linear_backward_input_add(first, parameters.get(self.hidden_layer.weight), &d_inner, dx);
+        }
     }
 
     fn sizes(&self, rows: usize) -> (LinearSize, LinearSize, LinearSize) {

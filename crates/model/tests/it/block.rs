@@ -72,10 +72,13 @@ fn training_equals_pytorch_in_every_mode_and_combination() {
         let Case { id, block, layout, parameters, x, c, draws } = &case;
         let (y, kept) = block.forward(&ops, parameters, x, draws);
         check(&format!("{id}.y"), &y, &golden.get(&format!("{id}.y")));
-        let mut gradients = Tensors::zeros(&ops, layout);
-        let dx = block.backward(&ops, parameters, x, &kept, c, 0.0, &mut gradients);
+        let mut dx = ops.zeros(ops.len(x));
+        for dx in [Some(&mut dx), None] {
+            let mut gradients = Tensors::zeros(&ops, layout);
+            block.backward(&ops, parameters, x, &kept, c, 0.0, &mut gradients, dx);
+            golden.check_gradients(layout, &format!("{id}.grad."), &gradients);
+        }
         check(&format!("{id}.grad.x"), &dx, &golden.get(&format!("{id}.grad.x")));
-        golden.check_gradients(layout, &format!("{id}.grad."), &gradients);
         assert_eq!(block.gate_learns(), value["gate_learns"] == true, "{id}");
     }
 }
@@ -87,7 +90,7 @@ fn the_gate_has_a_gradient_exactly_where_it_learns() {
         let Case { id, block, layout, parameters, x, c, draws } = open(&golden, value);
         let (_, kept) = block.forward(&ops, &parameters, &x, &draws);
         let mut gradients = Tensors::zeros(&ops, &layout);
-        block.backward(&ops, &parameters, &x, &kept, &c, 0.0, &mut gradients);
+        block.backward(&ops, &parameters, &x, &kept, &c, 0.0, &mut gradients, None);
         for gate in block.gate_ids() {
             let moves = ops.sum_of_squares(gradients.get(gate)) > 0.0;
             assert_eq!(moves, block.gate_learns(), "{id}: `{}`", layout.get(gate).name);
@@ -121,7 +124,7 @@ fn the_load_balance_term_equals_pytorch() {
         let gradient = |weight: f64| {
             let (_, kept) = block.forward(&ops, &parameters, &x, &draws);
             let mut gradients = Tensors::zeros(&ops, &layout);
-            block.backward(&ops, &parameters, &x, &kept, &c, weight, &mut gradients);
+            block.backward(&ops, &parameters, &x, &kept, &c, weight, &mut gradients, None);
             (kept.balance, gradients)
         };
         let (balance, with) = gradient(1.0);

@@ -38,6 +38,7 @@ mod product;
 mod rows;
 mod sixteen;
 mod softmax;
+mod squares;
 mod sums;
 mod tiles;
 

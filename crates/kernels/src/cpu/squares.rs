@@ -1,0 +1,57 @@
+//! Four rows of four numbers, transposed in registers: a column of rows that lie far apart would be fetched number by
+//! number.
+
+/// Four rows of four numbers.
+pub(super) type Square = [[f32; 4]; 4];
+
+/// Rows become columns.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn transpose(rows: Square) -> Square {
+    use std::arch::x86_64::{
+        _mm_loadu_ps, _mm_movehl_ps, _mm_movelh_ps, _mm_storeu_ps, _mm_unpackhi_ps, _mm_unpacklo_ps,
+    };
+
+    let mut columns = Square::default();
+    // SAFETY: every x86-64 processor has these instructions; four numbers are what a load reads and a store writes.
+    unsafe {
+        let (a, b) = (_mm_loadu_ps(rows[0].as_ptr()), _mm_loadu_ps(rows[1].as_ptr()));
+        let (c, d) = (_mm_loadu_ps(rows[2].as_ptr()), _mm_loadu_ps(rows[3].as_ptr()));
+        let (ab, cd) = (_mm_unpacklo_ps(a, b), _mm_unpacklo_ps(c, d));
+        let (ab_high, cd_high) = (_mm_unpackhi_ps(a, b), _mm_unpackhi_ps(c, d));
+        _mm_storeu_ps(columns[0].as_mut_ptr(), _mm_movelh_ps(ab, cd));
+        _mm_storeu_ps(columns[1].as_mut_ptr(), _mm_movehl_ps(cd, ab));
+        _mm_storeu_ps(columns[2].as_mut_ptr(), _mm_movelh_ps(ab_high, cd_high));
+        _mm_storeu_ps(columns[3].as_mut_ptr(), _mm_movehl_ps(cd_high, ab_high));
+    }
+    columns
+}
+
+/// Rows become columns.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+pub(super) fn transpose(rows: Square) -> Square {
+    let mut columns = Square::default();
+    for (row, numbers) in rows.iter().enumerate() {
+        for (column, number) in columns.iter_mut().zip(numbers) {
+            column[row] = *number;
+        }
+    }
+    columns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_become_columns() {
+        let rows =
+            [[0.0, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0], [8.0, 9.0, 10.0, 11.0], [12.0, 13.0, 14.0, 15.0]];
+        for (row, numbers) in rows.iter().enumerate() {
+            for (column, number) in numbers.iter().enumerate() {
+                assert_eq!(transpose(rows)[column][row].to_bits(), number.to_bits(), "{row} {column}");
+            }
+        }
+    }
+}

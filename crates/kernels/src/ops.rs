@@ -122,6 +122,8 @@ pub struct AttentionInputs<'a, B> {
     pub hidden: usize,
     /// Dropout of the probabilities.
     pub dropout: Dropout,
+    /// In which the products are computed: f32, or else operands rounded to bf16 and sums in f32.
+    pub precision: Precision,
 }
 
 impl<B> Clone for AttentionInputs<'_, B> {

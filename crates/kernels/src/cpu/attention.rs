@@ -3,13 +3,14 @@
 //! Probabilities live in a block's scratch and nowhere else.
 
 use super::Cpu;
-use super::block::{Left, multiply};
+use super::arithmetic::Arithmetic;
+use super::block::multiply;
 use super::columns::Columns;
 use super::lanes::LANES;
 use super::level::multiversion;
 use super::mask;
 use super::memory::Buffer;
-use super::packing::{Panels, Rows, pack, pack_transposed, panels};
+use super::packing::{Rows, pack, pack_transposed, panels};
 use super::softmax::exponentials;
 use crate::{AttentionInputs, Dropout, Tokens};
 
@@ -33,6 +34,11 @@ impl<'a> Head<'a> {
         self.tokens.range(self.text).len()
     }
 
+    /// The text's first token.
+    pub(super) fn start(self) -> usize {
+        self.tokens.range(self.text).start
+    }
+
     /// The head's rows of a `[tokens, hidden]` buffer.
     pub(super) fn rows(self, values: &[f32]) -> Rows<'_> {
         let range = self.tokens.range(self.text);
@@ -49,6 +55,11 @@ impl<'a> Head<'a> {
     /// crowd into a few sets of the cache.
     pub(super) fn score_stride(self) -> usize {
         (panels(self.len()) | 1) * LANES
+    }
+
+    /// The scores of some query rows.
+    pub(super) fn score_rows(self, scores: &[f32]) -> Rows<'_> {
+        Rows { values: scores, stride: self.score_stride(), columns: self.len() }
     }
 
     /// 1/√d.
@@ -135,6 +146,7 @@ multiversion! {
 
 fn forward_head(
     cpu: &Cpu,
+    arithmetic: Arithmetic,
     head: Head<'_>,
     [query, key, value]: [&[f32]; 3],
     mut output: Columns<'_>,
@@ -142,33 +154,44 @@ fn forward_head(
 ) {
     let (level, len, width) = (cpu.level, head.len(), head.width);
     let (block, padded, stride) = (head.block(), len.next_multiple_of(LANES), panels(width) * LANES);
-    let mut scratch =
-        cpu.memory.scratch(padded * width + len * stride + block * (head.score_stride() + stride + 1));
-    let (packed_key, rest) = scratch.split_at_mut(padded * width);
-    let (packed_value, rest) = rest.split_at_mut(len * stride);
-    let (scores, rest) = rest.split_at_mut(block * head.score_stride());
-    let (sums, factors) = rest.split_at_mut(block * stride);
-    pack_transposed(level, head.rows(key), len, packed_key);
-    pack(level, head.rows(value), len, packed_value);
+    // Words along a head's width, and along the text.
+    let (wide, long) = (arithmetic.words(width), arithmetic.words(len));
+    let sizes = [
+        padded * wide,
+        long * stride,
+        block * head.score_stride(),
+        block * stride,
+        block,
+        arithmetic.room((len * wide).max(long * width).max(block * long)),
+    ];
+    let mut scratch = cpu.memory.scratch(sizes.iter().sum());
+    let [packed_key, packed_value, scores, sums, factors, room] = cut(&mut scratch, sizes);
+    pack_transposed(level, arithmetic.along(head.rows(key), len, room), len, packed_key);
+    pack(level, arithmetic.across(head.rows(value), len, room), long, packed_value);
+    let (packed_key, packed_value) =
+        (arithmetic.panels(packed_key, wide), arithmetic.panels(packed_value, long));
     let keys = head.keys();
     for (first, log_sums) in (0..len).step_by(block).zip(log_sums.chunks_mut(block)) {
         let n = log_sums.len();
-        multiply(
-            level,
-            head.rows(query).from(first).left(),
-            n,
-            Panels::new(packed_key, width),
-            false,
-            scores,
-            head.score_stride(),
-        );
+        let left = arithmetic.along(head.rows(query).from(first), n, room).left();
+        multiply(level, left, n, packed_key, false, scores, head.score_stride());
         probabilities(level, head, keys.get(first..).unwrap_or_default(), scores, log_sums, factors);
-        let left = Left::rows(scores, head.score_stride());
-        multiply(level, left, n, Panels::new(packed_value, len), false, sums, stride);
+        let left = arithmetic.along(head.score_rows(scores), n, room).left();
+        multiply(level, left, n, packed_value, false, sums, stride);
         for (row, (sums, &factor)) in sums.chunks_exact(stride).zip(&*factors).take(n).enumerate() {
             write_scaled(level, factor, sums, output.row(first + row));
         }
     }
+}
+
+/// Cuts scratch memory into pieces of these sizes.
+pub(super) fn cut<const N: usize>(scratch: &mut [f32], sizes: [usize; N]) -> [&mut [f32]; N] {
+    let mut rest = scratch;
+    sizes.map(|size| {
+        let (piece, after) = std::mem::take(&mut rest).split_at_mut(size);
+        rest = after;
+        piece
+    })
 }
 
 /// `output = dropout(softmax(q kᵀ / √d)) v`.
@@ -178,7 +201,7 @@ pub(super) fn forward(
     output: &mut [f32],
     log_sums: &mut [f32],
 ) {
-    let tokens = inputs.tokens;
+    let (tokens, arithmetic) = (inputs.tokens, Arithmetic::new(cpu.level, inputs.precision));
     // `[heads, tokens]` cut into texts, in the order of texts and then heads.
     let mut pieces: Vec<Vec<&mut [f32]>> =
         (0..tokens.n_texts()).map(|_| Vec::with_capacity(inputs.heads)).collect();
@@ -193,6 +216,6 @@ pub(super) fn forward(
         heads(&inputs).zip(split(&inputs, output)).zip(pieces.into_iter().flatten()).collect();
     tasks.sort_by_key(|((head, _), _)| std::cmp::Reverse(head.len()));
     cpu.each(size(&inputs), tasks.into_iter(), |((head, output), log_sums)| {
-        forward_head(cpu, head, [inputs.query, inputs.key, inputs.value], output, log_sums);
+        forward_head(cpu, arithmetic, head, [inputs.query, inputs.key, inputs.value], output, log_sums);
     });
 }

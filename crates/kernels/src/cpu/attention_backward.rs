@@ -2,16 +2,17 @@
 
 use std::f32::consts::LOG2_E;
 
-use super::Cpu;
-use super::attention::{Head, heads, size, split, write_scaled};
-use super::block::{Left, multiply};
+use super::arithmetic::Arithmetic;
+use super::attention::{Head, cut, heads, size, split, write_scaled};
+use super::block::multiply;
 use super::columns::Columns;
 use super::functions::exp2_of_negative;
 use super::lanes::{LANES, dot, mul_add};
 use super::level::multiversion;
 use super::mask;
 use super::memory::Buffer;
-use super::packing::{Panels, pack, pack_transposed, panels};
+use super::packing::{pack, pack_transposed, panels};
+use super::{Cpu, row_tile};
 use crate::AttentionInputs;
 
 /// What all heads read.
@@ -20,9 +21,31 @@ struct Given<'a> {
     query: &'a [f32],
     key: &'a [f32],
     value: &'a [f32],
-    output: &'a [f32],
     log_sums: &'a [f32],
     d_output: &'a [f32],
+    /// Σ o do of each head of each token, `[tokens, heads]`.
+    deltas: &'a [f32],
+    heads: usize,
+}
+
+multiversion! {
+    /// Σ o do of each head, row by row: a head alone would wait for two cache lines of each row, far apart.
+    fn deltas_of_rows(width: usize, output: &[f32], d_output: &[f32], deltas: &mut [f32]) {
+        let pairs = output.chunks_exact(width).zip(d_output.chunks_exact(width));
+        for (delta, (output, d_output)) in deltas.iter_mut().zip(pairs) {
+            *delta = dot::<FMA>(output, d_output);
+        }
+    }
+}
+
+fn deltas(cpu: &Cpu, inputs: &AttentionInputs<'_, Buffer>, output: &[f32], d_output: &[f32]) -> Buffer {
+    let (width, tile) = (inputs.hidden / inputs.heads, row_tile(inputs.hidden));
+    let mut deltas = cpu.memory.scratch(inputs.tokens.n_tokens() * inputs.heads);
+    let tiles = output.chunks(tile).zip(d_output.chunks(tile)).zip(deltas.chunks_mut(tile / width));
+    cpu.each(output.len(), tiles, |((output, d_output), deltas)| {
+        deltas_of_rows(cpu.level, width, output, d_output, deltas);
+    });
+    deltas
 }
 
 multiversion! {
@@ -39,12 +62,11 @@ multiversion! {
         let (scale, len) = (head.scale() * LOG2_E, head.len());
         let dropout_scale = head.dropout.scale() as f32;
         let stride = head.score_stride();
-        let (output, d_output) = (head.rows(given.output).from(first), head.rows(given.d_output).from(first));
+        let deltas = given.deltas[(head.start() + first) * given.heads + head.index..].iter().step_by(given.heads);
         let rows = scores.chunks_exact_mut(stride).zip(d_scores.chunks_exact_mut(stride));
         let log_sums = &head.log_sums(given.log_sums)[first..];
-        for (row, ((scores, d_scores), &log_sum)) in rows.zip(log_sums).enumerate() {
+        for (row, (((scores, d_scores), &log_sum), &delta)) in rows.zip(log_sums).zip(deltas).enumerate() {
             let log_sum = log_sum * LOG2_E;
-            let delta = dot::<FMA>(output.row(row), d_output.row(row));
             let pairs = scores[..len].iter_mut().zip(d_scores);
             if let Some(&key) = keys.get(row) {
                 let threshold = head.dropout.threshold();
@@ -67,6 +89,7 @@ multiversion! {
 
 fn backward_head(
     cpu: &Cpu,
+    arithmetic: Arithmetic,
     head: Head<'_>,
     given: Given<'_>,
     [d_query, d_key, d_value]: [&mut Columns<'_>; 3],
@@ -74,24 +97,26 @@ fn backward_head(
     let (level, len, width) = (cpu.level, head.len(), head.width);
     let (block, padded, stride) = (head.block(), len.next_multiple_of(LANES), panels(width) * LANES);
     let score_stride = head.score_stride();
+    // Words along a head's width, along the text, and along a block of it.
+    let [wide, long, high] = [width, len, block].map(|numbers| arithmetic.words(numbers));
     let sizes = [
-        padded * width,
-        padded * width,
-        len * stride,
-        block * stride,
-        block * stride,
+        padded * wide,
+        padded * wide,
+        long * stride,
+        high * stride,
+        high * stride,
         len * stride,
         len * stride,
         block * score_stride,
         block * score_stride,
         block * stride,
+        arithmetic.room((len * wide).max(long * width).max(high * len).max(block * long)),
     ];
     let mut scratch = cpu.memory.scratch(sizes.iter().sum());
-    let mut rest = &mut scratch[..];
     let [
         key_transposed,
         value_transposed,
-        key,
+        packed_key,
         query_block,
         d_output_block,
         d_key_sums,
@@ -99,41 +124,37 @@ fn backward_head(
         scores,
         d_scores,
         d_query_sums,
-    ] = sizes.map(|size| {
-        let (piece, after) = std::mem::take(&mut rest).split_at_mut(size);
-        rest = after;
-        piece
-    });
-    pack_transposed(level, head.rows(given.key), len, key_transposed);
-    pack_transposed(level, head.rows(given.value), len, value_transposed);
-    pack(level, head.rows(given.key), len, key);
-    let keys = head.keys();
+        room,
+    ] = cut(&mut scratch, sizes);
+    let (key, value) = (head.rows(given.key), head.rows(given.value));
+    pack_transposed(level, arithmetic.along(key, len, room), len, key_transposed);
+    pack_transposed(level, arithmetic.along(value, len, room), len, value_transposed);
+    pack(level, arithmetic.across(key, len, room), long, packed_key);
+    let keys_of_rows = head.keys();
     for first in (0..len).step_by(block) {
         let n = block.min(len - first);
         let (query, d_output) = (head.rows(given.query).from(first), head.rows(given.d_output).from(first));
-        multiply(level, query.left(), n, Panels::new(key_transposed, width), false, scores, score_stride);
-        multiply(
-            level,
-            d_output.left(),
-            n,
-            Panels::new(value_transposed, width),
-            false,
-            d_scores,
-            score_stride,
-        );
+        let left = arithmetic.along(query, n, room).left();
+        multiply(level, left, n, arithmetic.panels(key_transposed, wide), false, scores, score_stride);
+        let left = arithmetic.along(d_output, n, room).left();
+        multiply(level, left, n, arithmetic.panels(value_transposed, wide), false, d_scores, score_stride);
         let (scores, d_scores) = (&mut scores[..n * score_stride], &mut d_scores[..n * score_stride]);
-        gradients(level, head, given, first, keys.get(first..).unwrap_or_default(), scores, d_scores);
+        let keys_of_rows = keys_of_rows.get(first..).unwrap_or_default();
+        gradients(level, head, given, first, keys_of_rows, scores, d_scores);
 
-        let (query_block, d_output_block) =
-            (&mut query_block[..n * stride], &mut d_output_block[..n * stride]);
-        pack(level, query, n, query_block);
-        pack(level, d_output, n, d_output_block);
-        let across = Left::columns(scores, score_stride);
-        multiply(level, across, len, Panels::new(d_output_block, n), first > 0, d_value_sums, stride);
-        let across = Left::columns(d_scores, score_stride);
-        multiply(level, across, len, Panels::new(query_block, n), first > 0, d_key_sums, stride);
-        let along = Left::rows(d_scores, score_stride);
-        multiply(level, along, n, Panels::new(key, len), false, d_query_sums, stride);
+        let (scores, d_scores, high) =
+            (head.score_rows(scores), head.score_rows(d_scores), arithmetic.words(n));
+        for (of_rows, scores, right, sums) in [
+            (d_output, scores, &mut *d_output_block, &mut *d_value_sums),
+            (query, d_scores, &mut *query_block, &mut *d_key_sums),
+        ] {
+            let right = &mut right[..high * stride];
+            pack(level, arithmetic.across(of_rows, n, room), high, right);
+            let left = arithmetic.across(scores, n, room).transposed();
+            multiply(level, left, len, arithmetic.panels(right, high), first > 0, sums, stride);
+        }
+        let left = arithmetic.along(d_scores, n, room).left();
+        multiply(level, left, n, arithmetic.panels(packed_key, long), false, d_query_sums, stride);
         for (row, sums) in d_query_sums.chunks_exact(stride).take(n).enumerate() {
             write_scaled(level, head.scale(), sums, d_query.row(first + row));
         }
@@ -153,12 +174,14 @@ pub(super) fn backward(
     d_output: &[f32],
     [d_query, d_key, d_value]: [&mut Buffer; 3],
 ) {
-    let AttentionInputs { query, key, value, .. } = inputs;
-    let given = Given { query, key, value, output, log_sums, d_output };
+    let AttentionInputs { query, key, value, precision, .. } = inputs;
+    let arithmetic = Arithmetic::new(cpu.level, precision);
+    let deltas = deltas(cpu, &inputs, output, d_output);
+    let given = Given { query, key, value, log_sums, d_output, deltas: &deltas, heads: inputs.heads };
     let gradients = split(&inputs, d_query).zip(split(&inputs, d_key)).zip(split(&inputs, d_value));
     let mut tasks: Vec<_> = heads(&inputs).zip(gradients).collect();
     tasks.sort_by_key(|(head, _)| std::cmp::Reverse(head.len()));
     cpu.each(size(&inputs), tasks.into_iter(), |(head, ((mut d_query, mut d_key), mut d_value))| {
-        backward_head(cpu, head, given, [&mut d_query, &mut d_key, &mut d_value]);
+        backward_head(cpu, arithmetic, head, given, [&mut d_query, &mut d_key, &mut d_value]);
     });
 }

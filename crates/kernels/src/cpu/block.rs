@@ -1,15 +1,17 @@
 //! Products in registers: what attention and the large products are made of.
 //!
+//! Operands are made of 32-bit words ([`Form`]), each one number or several narrow ones; the loops are the same for all.
 //! The right operand is packed into panels of sixteen columns; the left one is read where it lies, or packed into
 //! panels of as many rows as the registers hold (`packing`).
 //! Each element of the result is summed in the order of the inner index, whatever the blocking.
 
+use super::form::Form;
 use super::lanes::{LANES, Lanes};
 use super::level::{Level, multiversion};
 use super::packing::{Panels, rows_of, tile_rows};
 #[cfg(target_arch = "x86_64")]
-use super::sixteen::{Avx2, Avx512};
-use super::sixteen::{Portable, Sixteen};
+use super::sixteen::{Avx2, Avx2Pairs, Avx512, Avx512Bf16, Avx512Bytes, Avx512Pairs};
+use super::sixteen::{Portable, PortablePairs, Sixteen};
 
 /// The left operand of a product.
 #[derive(Clone, Copy)]
@@ -211,18 +213,46 @@ unsafe fn store<V: Sixteen, const ROWS: usize, const WIDE: usize>(
     }
 }
 
+/// `out = left · right`, or `out += …`, for `n` rows of words of the form that `right` has.
+/// The rows of `out` are `stride` elements apart, a multiple of [`LANES`] that holds all panels of `right`.
+pub(super) fn multiply(
+    level: Level,
+    left: Left<'_>,
+    n: usize,
+    right: Panels<'_>,
+    accumulate: bool,
+    out: &mut [f32],
+    stride: usize,
+) {
+    match right.form() {
+        // SAFETY: a `Cpu` has a level only when the processor has its features.
+        #[cfg(target_arch = "x86_64")]
+        Form::Bf16 if level == Level::Avx512Bf16 => unsafe { bf16(left, n, right, accumulate, out, stride) },
+        // SAFETY: the form is chosen where the feature was found.
+        #[cfg(target_arch = "x86_64")]
+        Form::Bytes => unsafe { bytes(left, n, right, accumulate, out, stride) },
+        Form::Single => singles(level, left, n, right, accumulate, out, stride),
+        Form::Pairs => pairs(level, left, n, right, accumulate, out, stride),
+        form => unreachable!("{form:?} at level {level}"),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+fn bf16(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut [f32], stride: usize) {
+    // SAFETY: this function is compiled for what the type needs.
+    unsafe { blocked::<Avx512Bf16, LANES>(left, n, right, accumulate, out, stride) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn bytes(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut [f32], stride: usize) {
+    // SAFETY: this function is compiled for what the type needs.
+    unsafe { blocked::<Avx512Bytes, LANES>(left, n, right, accumulate, out, stride) }
+}
+
 multiversion! {
-    /// `out = left · right`, or `out += …`, for `n` rows.
-    /// The rows of `out` are `stride` elements apart, a multiple of [`LANES`] that holds all panels of `right`.
-    pub(super) fn multiply(
-        left: Left<'_>,
-        n: usize,
-        right: Panels<'_>,
-        accumulate: bool,
-        out: &mut [f32],
-        stride: usize,
-    ) {
-        let stride = stride / LANES;
+    fn singles(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut [f32], stride: usize) {
         // SAFETY: each width is a level's, which the processor has.
         unsafe {
             match WIDTH {
@@ -231,6 +261,21 @@ multiversion! {
                 #[cfg(target_arch = "x86_64")]
                 8 => blocked::<Avx2, 8>(left, n, right, accumulate, out, stride),
                 _ => blocked::<Portable<FMA>, 4>(left, n, right, accumulate, out, stride),
+            }
+        }
+    }
+}
+
+multiversion! {
+    fn pairs(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut [f32], stride: usize) {
+        // SAFETY: each width is a level's, which the processor has.
+        unsafe {
+            match WIDTH {
+                #[cfg(target_arch = "x86_64")]
+                LANES => blocked::<Avx512Pairs, LANES>(left, n, right, accumulate, out, stride),
+                #[cfg(target_arch = "x86_64")]
+                8 => blocked::<Avx2Pairs, 8>(left, n, right, accumulate, out, stride),
+                _ => blocked::<PortablePairs, 4>(left, n, right, accumulate, out, stride),
             }
         }
     }
@@ -249,7 +294,7 @@ unsafe fn blocked<V: Sixteen, const WIDTH: usize>(
     out: &mut [f32],
     stride: usize,
 ) {
-    let out = out.as_chunks_mut::<LANES>().0;
+    let (out, stride) = (out.as_chunks_mut::<LANES>().0, stride / LANES);
     let panels = right.len();
     let mut panel = 0;
     // SAFETY: the caller's word.
@@ -296,10 +341,12 @@ mod tests {
         pack(Level::Scalar, Rows { values: &values, stride: columns, columns }, depth, &mut packed);
         let mut out = vec![1.0; n * panels(columns) * LANES];
         let operand = if is_transposed { Left::columns(&left, stride) } else { Left::rows(&left, stride) };
-        let right = Panels::new(&packed, depth);
+        let right = Panels::new(Form::Single, &packed, depth);
         let product = |operand, accumulate, out: &mut [f32]| {
             // SAFETY: every processor has the portable instructions.
-            unsafe { blocked::<Portable<false>, WIDTH>(operand, n, right, accumulate, out, panels(columns)) };
+            unsafe {
+                blocked::<Portable<false>, WIDTH>(operand, n, right, accumulate, out, panels(columns) * LANES)
+            };
         };
         product(operand, false, &mut out);
         product(operand, true, &mut out);

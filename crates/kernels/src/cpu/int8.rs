@@ -1,78 +1,132 @@
 //! Products with weights in eight-bit integers: operands rounded row by row, sums exact in 32 bits.
 //!
-//! All numbers are held in sixteen bits, two of the inner index side by side: one instruction multiplies and adds such
-//! pairs without ever saturating, which the instructions for bytes of AVX2 do. Weights use eight of the bits; inputs, whose
-//! few large numbers would leave the others too few steps, use as many as the sums allow, at no cost.
-//! Sums of integers do not depend on the order, so all levels give the same bytes up to the scaling.
+//! A weight's output is rounded to 127 steps on either side of zero. An input's row is rounded to 255 steps from its
+//! lowest to its highest number, since what follows GELU hardly has a negative side.
+//! The instruction for bytes takes a left operand without a sign: its steps are counted from the lowest, and what that
+//! adds to a sum is taken off. Where there is none, integers are multiplied in pairs of sixteen bits.
+//! Sums of integers do not depend on the order, so that all levels give the same bytes up to the scaling.
 
+use super::Cpu;
+use super::form::Form;
 use super::functions::ROUNDER;
 use super::lanes::{LANES, largest};
 use super::level::multiversion;
-use super::memory::{Buffer, words, words_mut};
-use super::packing::panels;
-use super::tiles::{ROWS, Tile, each_tile};
-use super::{Cpu, int8_tile, pairs};
+use super::memory::{Buffer, bytes_mut, words_mut};
+use super::product::{self, Operand, Right, pack_right};
+use super::tiles::ROWS;
 
 /// The largest number that a weight is rounded to.
 const LARGEST: i32 = 127;
 
+/// The steps of an input's row.
+const STEPS: i32 = 255;
+
 /// Inner indices whose sums of products always fit in 32 bits.
-const MOST_INPUTS: usize = i32::MAX as usize / (LARGEST * LARGEST) as usize;
+const MOST_INPUTS: usize = i32::MAX as usize / (STEPS * LARGEST) as usize;
 
-/// The largest number that an input is rounded to: sums over `inputs` products with weights fit 32 bits.
-fn largest_input(inputs: usize) -> f32 {
-    (i32::MAX / LARGEST / inputs as i32).min(i32::from(i16::MAX)) as f32
-}
-
-/// A weight in panels of sixteen outputs.
+/// A weight as the right operand.
 #[derive(Debug)]
 pub(super) struct Weight {
-    /// `[panels, pairs, 16]` pairs.
-    pairs: Vec<i32>,
-    /// What each output was divided by, `[panels · 16]`.
-    scales: Vec<f32>,
+    panels: Buffer,
+    outputs: Vec<Output>,
+}
+
+/// What a sum of an output stands for, and what is taken off it for each step that its input's zero is above the lowest.
+#[derive(Debug, Clone, Copy, Default)]
+struct Output {
+    step: f32,
+    sum: i32,
 }
 
 impl Weight {
     /// Rounds a weight `[outputs, inputs]`, each output by its own scale.
     pub(super) fn new(cpu: &Cpu, outputs: usize, inputs: usize, weight: &[f32]) -> Self {
         assert!(inputs <= MOST_INPUTS, "sums over {inputs} inputs leave 32 bits");
-        let (depth, columns) = (inputs.div_ceil(2), panels(outputs) * LANES);
-        let (mut pairs, mut scales) = (vec![0; columns * depth], vec![0.0; columns]);
-        let mut row = vec![0; depth];
-        for (output, values) in weight.chunks_exact(inputs.max(1)).enumerate() {
-            scales[output] = round_row(cpu.level, values, LARGEST as f32, &mut row);
-            let panel = &mut pairs[output / LANES * LANES * depth..][..LANES * depth];
-            for (to, &pair) in panel.iter_mut().skip(output % LANES).step_by(LANES).zip(&row) {
-                *to = pair;
+        let form = Form::of_integers(cpu.level);
+        let depth = form.words(inputs);
+        let mut words = cpu.memory.zeros(outputs * depth);
+        let rows = weight.chunks_exact(inputs.max(1)).zip(words.chunks_exact_mut(depth.max(1)));
+        let outputs_of = rows.map(|(row, words)| round_output(cpu.level, form, row, words)).collect();
+        let panels = pack_right(cpu, Operand::transposed(&words), outputs, depth);
+        Self { panels, outputs: outputs_of }
+    }
+}
+
+/// The steps that a row is rounded to: whole multiples of `step`, from `-below` to `highest`.
+#[derive(Clone, Copy)]
+struct Grid {
+    step: f32,
+    /// 1 ÷ step, or 0 for a row of zeros.
+    factor: f32,
+    below: i32,
+    highest: i32,
+}
+
+impl Grid {
+    /// So many steps over a range of `size`, of which `low` is below zero. The step is NaN when the row is not finite.
+    #[inline(always)]
+    fn new(row: &[f32], size: f32, steps: i32, low: f32) -> Self {
+        let factor = if size > 0.0 { steps as f32 / size } else { 0.0 };
+        let below = nearest(low * factor);
+        let step = size / steps as f32 + poison(row);
+        Self { step, factor, below, highest: steps.wrapping_sub(below) }
+    }
+
+    /// The nearest step, ties to even; both ends of the range may go up.
+    #[inline(always)]
+    fn nearest(self, x: f32) -> i32 {
+        nearest(x * self.factor).min(self.highest)
+    }
+
+    /// Writes a row as words.
+    #[inline(always)]
+    fn write(self, form: Form, row: &[f32], words: &mut [f32]) {
+        if form == Form::Bytes {
+            let bytes = bytes_mut(words);
+            let (own, behind) = bytes.split_at_mut(row.len());
+            for (byte, &x) in own.iter_mut().zip(row) {
+                *byte = self.nearest(x).wrapping_add(self.below) as u8;
+            }
+            behind.fill(0);
+        } else {
+            let (even, last) = row.as_chunks::<2>();
+            let words = words_mut(words);
+            for (pair, &[low, high]) in words.iter_mut().zip(even) {
+                *pair = self.nearest(low) & 0xffff | self.nearest(high) << 16;
+            }
+            if let (Some(pair), &[last]) = (words.last_mut(), last) {
+                *pair = self.nearest(last) & 0xffff;
             }
         }
-        Self { pairs, scales }
     }
 }
 
 multiversion! {
-    /// Divides a row so that its largest element becomes `steps`, rounds, and writes pairs; returns what it divided by,
-    /// which is NaN when an element is not finite.
-    fn round_row(values: &[f32], steps: f32, pairs: &mut [i32]) -> f32 {
-        let (low, high) = extremes(values);
-        let size = if high > low { high } else { low };
-        let factor = if size > 0.0 { steps / size } else { 0.0 };
-        let (even, rest) = values.as_chunks::<2>();
-        for (pair, [low, high]) in pairs.iter_mut().zip(even) {
-            *pair = (nearest(low * factor) & 0xffff | nearest(high * factor) << 16) as i32;
-        }
-        if let (Some(pair), [last]) = (pairs.last_mut(), rest) {
-            *pair = (nearest(last * factor) & 0xffff) as i32;
-        }
-        size / steps + poison(values)
+    /// Rounds a row of a weight.
+    fn round_output(form: Form, row: &[f32], words: &mut [f32]) -> Output {
+        let (low, high) = extremes(row);
+        let grid = Grid::new(row, if high > low { high } else { low }, LARGEST, 0.0);
+        grid.write(form, row, words);
+        // A row that is not finite has a step of NaN, and any sum.
+        let sum = row.iter().fold(0, |sum: i32, &x| sum.wrapping_add(grid.nearest(x)));
+        Output { step: grid.step, sum }
     }
 }
 
-/// The nearest integer, as the bits of an i32; ties to even.
+multiversion! {
+    /// Rounds a row of an input, and returns the step and how many of them lie below zero.
+    fn round_input(form: Form, row: &[f32], words: &mut [f32]) -> (f32, i32) {
+        let (low, high) = extremes(row);
+        let grid = Grid::new(row, low + high, STEPS, low);
+        grid.write(form, row, words);
+        (grid.step, grid.below)
+    }
+}
+
+/// The nearest integer, ties to even, of a number below 2²².
 #[inline(always)]
-fn nearest(x: f32) -> u32 {
-    (x + ROUNDER).to_bits().wrapping_sub(ROUNDER.to_bits())
+fn nearest(x: f32) -> i32 {
+    (x + ROUNDER).to_bits().wrapping_sub(ROUNDER.to_bits()).cast_signed()
 }
 
 /// The sizes of the lowest and the highest element.
@@ -104,66 +158,64 @@ fn poison(values: &[f32]) -> f32 {
 
 /// A left operand `[m, k]`, each row rounded by its own scale.
 struct Rounded {
-    /// `[m, pairs]` pairs.
-    pairs: Buffer,
-    /// `[m]`.
-    scales: Buffer,
+    /// `[m, words]`.
+    words: Buffer,
+    /// The step of each row, and how many of them lie below zero, `[m]`.
+    rows: Vec<(f32, i32)>,
 }
 
-fn round_rows(cpu: &Cpu, x: &[f32], m: usize, k: usize) -> Rounded {
-    let depth = k.div_ceil(2);
-    let (mut pairs, mut scales) = (cpu.memory.scratch(m * depth), cpu.memory.scratch(m));
-    let rows =
-        x.chunks((ROWS * k).max(1)).zip(pairs.chunks_mut((ROWS * depth).max(1))).zip(scales.chunks_mut(ROWS));
-    cpu.each(m * k, rows, |((x, pairs), scales)| {
-        let rows = x.chunks_exact(k).zip(words_mut(pairs).chunks_exact_mut(depth));
-        for ((x, pairs), scale) in rows.zip(scales) {
-            *scale = round_row(cpu.level, x, largest_input(k), pairs);
+fn round_rows(cpu: &Cpu, form: Form, x: &[f32], m: usize, k: usize) -> Rounded {
+    let depth = form.words(k);
+    let (mut words, mut rows) = (cpu.memory.scratch(m * depth), vec![(0.0, 0); m]);
+    let tiles =
+        x.chunks((ROWS * k).max(1)).zip(words.chunks_mut((ROWS * depth).max(1))).zip(rows.chunks_mut(ROWS));
+    cpu.each(m * k, tiles, |((x, words), rows)| {
+        for ((x, words), row) in x.chunks_exact(k).zip(words.chunks_exact_mut(depth)).zip(rows) {
+            *row = round_input(cpu.level, form, x, words);
         }
     });
-    Rounded { pairs, scales }
+    Rounded { words, rows }
 }
 
 multiversion! {
-    /// Integer sums to what they stand for, in place.
-    fn rescale(row_scale: f32, column_scales: &[f32], sums: &mut [f32]) {
-        for (sum, column_scale) in sums.iter_mut().zip(column_scales) {
-            *sum = sum.to_bits().cast_signed() as f32 * (row_scale * column_scale);
+    /// Integer sums to what they stand for, in place; each is too large by `excess` times its output's sum.
+    fn rescale(step: f32, excess: i32, outputs: &[Output], sums: &mut [f32]) {
+        for (sum, output) in sums.iter_mut().zip(outputs) {
+            let exact = sum.to_bits().cast_signed().wrapping_sub(excess.wrapping_mul(output.sum));
+            *sum = exact as f32 * (step * output.step);
         }
     }
 }
 
-/// `x · weightᵀ` for `x [m, k]` and a weight of `n` outputs; rows of sums go to `finish` as [`each_tile`] says.
+/// `x · weightᵀ` for `x [m, k]` and a weight of `n` outputs; rows of sums go to `finish` as
+/// [`each_tile`](super::tiles::each_tile) says.
 pub(super) fn product<const N: usize>(
     cpu: &Cpu,
     [m, n, k]: [usize; 3],
     x: &[f32],
     weight: &Weight,
     targets: [&mut [f32]; N],
-    finish: impl Fn(usize, &[f32], [&mut [f32]; N]) + Send + Sync,
+    finish: impl Fn([usize; 2], &mut [f32], [&mut [f32]; N]) + Send + Sync,
 ) {
     assert!(x.len() >= m * k, "product of {m}×{n}×{k} with a buffer that is too short");
-    let (depth, rounded) = (k.div_ceil(2), round_rows(cpu, &x[..m * k], m, k));
-    let (left, scales) = (words(&rounded.pairs), &rounded.scales);
-    let sum = |tile: Tile, sums: &mut [f32]| {
-        let stride = tile.stride();
-        let sums = &mut sums[..tile.rows * stride];
-        sums.fill(0.0);
-        let right = &weight.pairs[tile.column * depth..][..stride * depth];
-        let (left, words) = (&left[tile.row * depth..], words_mut(sums));
-        pairs::multiply(
-            |left, right| int8_tile::tile(cpu.level, left, right),
-            depth,
-            left,
-            right,
-            words,
-            stride,
-        );
-        for (sums, scale) in sums.chunks_exact_mut(stride).zip(&scales[tile.row..]) {
-            rescale(cpu.level, *scale, &weight.scales[tile.column..][..stride], sums);
-        }
-    };
-    each_tile(cpu, [m, n, k], targets, sum, finish);
+    let form = Form::of_integers(cpu.level);
+    let Rounded { words, rows } = round_rows(cpu, form, &x[..m * k], m, k);
+    let (left, right) = (Operand::plain(&words), Right::Packed(&weight.panels));
+    product::product(
+        cpu,
+        form,
+        [m, n, form.words(k)],
+        left,
+        right,
+        targets,
+        |[row, column], sums, targets| {
+            let (step, below) = rows[row];
+            // Pairs have a sign, and nothing to take off.
+            let excess = if form == Form::Bytes { below } else { 0 };
+            rescale(cpu.level, step, excess, &weight.outputs[column..], sums);
+            finish([row, column], sums, targets);
+        },
+    );
 }
 
 #[cfg(test)]
@@ -182,16 +234,18 @@ mod tests {
         product(&cpu, [m, n, k], &x, &Weight::new(&cpu, n, k, &weight), [&mut out], |_, sums, [out]| {
             out.copy_from_slice(sums);
         });
-        let round = |row: &[f32], steps: f32| -> (Vec<f64>, f64) {
-            let largest = row.iter().fold(0.0_f32, |a, x| a.max(x.abs()));
-            let factor = steps / largest;
-            let integers = row.iter().map(|x| f64::from((x * factor).round_ties_even())).collect();
-            (integers, f64::from(largest / steps))
+        let round = |row: &[f32], range: f32, steps: f32| -> (Vec<f64>, f64) {
+            let integers = row.iter().map(|x| f64::from((x * (steps / range)).round_ties_even())).collect();
+            (integers, f64::from(range / steps))
         };
+        let highest = |row: &[f32]| row.iter().fold(0.0_f32, |a, &x| a.max(x));
+        let lowest = |row: &[f32]| row.iter().fold(0.0_f32, |a, &x| a.max(-x));
         for row in 0..m {
-            let (left, left_scale) = round(&x[row * k..][..k], largest_input(k));
+            let x = &x[row * k..][..k];
+            let (left, left_scale) = round(x, highest(x) + lowest(x), 255.0);
             for column in 0..n {
-                let (right, right_scale) = round(&weight[column * k..][..k], 127.0);
+                let weight = &weight[column * k..][..k];
+                let (right, right_scale) = round(weight, highest(weight).max(lowest(weight)), 127.0);
                 let sum: f64 = left.iter().zip(&right).map(|(a, b)| a * b).sum();
                 let (expected, found) = (sum * left_scale * right_scale, f64::from(out[row * n + column]));
                 assert!(
@@ -214,28 +268,58 @@ mod tests {
     #[test]
     fn rows_of_zeros_stay_zeros_and_nan_stays_nan() {
         for level in Level::available() {
-            let mut pairs = [7; 2];
-            assert_eq!(round_row(level, &[0.0, 0.0, 0.0], 127.0, &mut pairs).to_bits(), 0);
-            assert_eq!(pairs, [0, 0]);
-            assert!(round_row(level, &[0.0, f32::NAN, 1.0], 127.0, &mut pairs).is_nan());
-            assert!(round_row(level, &[0.0, f32::NEG_INFINITY], 127.0, &mut pairs[..1]).is_nan());
+            let (form, mut words) = (Form::of_integers(level), [7.0; 2]);
+            let depth = form.words(3);
+            let (step, below) = round_input(level, form, &[0.0, 0.0, 0.0], &mut words[..depth]);
+            assert_eq!((step.to_bits(), below), (0, 0));
+            assert!(words[..depth].iter().all(|word| word.to_bits() == 0));
+            for bad in [[0.0, f32::NAN, 1.0], [0.0, f32::NEG_INFINITY, 0.0], [f32::INFINITY, 0.0, 0.0]] {
+                assert!(round_input(level, form, &bad, &mut words[..depth]).0.is_nan(), "{bad:?}");
+                assert!(round_output(level, form, &bad, &mut words[..depth]).step.is_nan(), "{bad:?}");
+            }
+        }
+    }
+
+    /// The integers that words hold.
+    fn integers(form: Form, words: &[f32]) -> Vec<i32> {
+        let bits = words.iter().map(|word| word.to_bits().cast_signed());
+        match form {
+            Form::Bytes => bits.flat_map(|word| word.to_le_bytes().map(i32::from)).collect(),
+            _ => bits.flat_map(|word| [i32::from(word as i16), word >> 16]).collect(),
         }
     }
 
     #[test]
-    fn the_largest_inputs_and_weights_never_overflow() {
-        for k in [1, 2, 384, 1536, 5000, MOST_INPUTS] {
-            let sum = largest_input(k) as i64 * i64::from(LARGEST) * k as i64;
-            assert!(largest_input(k) >= LARGEST as f32 && sum <= i64::from(i32::MAX), "{k} inputs");
-            assert!(largest_input(k) <= f32::from(i16::MAX));
+    fn inputs_are_rounded_to_256_steps_whose_ends_are_the_extremes() {
+        for level in Level::available() {
+            let form = Form::of_integers(level);
+            // Both ends lie halfway between two steps, and both would go up.
+            for (row, step, expected) in [
+                ([-127.5_f32, 0.0, 3.0, 127.5], 1.0_f32, [-128, 0, 3, 127]),
+                ([-0.2, 0.0, 25.3, 12.6], 0.1, [-2, 0, 253, 126]),
+                ([1.0, 255.0, 2.0, 0.0], 1.0, [1, 255, 2, 0]),
+                ([-255.0, -1.0, -254.0, -9.0], 1.0, [-255, -1, -254, -9]),
+            ] {
+                let mut words = vec![0.0; form.words(4)];
+                let (found, below) = round_input(level, form, &row, &mut words);
+                assert!((found - step).abs() < 1e-6, "{row:?}");
+                let offset = if form == Form::Bytes { below } else { 0 };
+                let found: Vec<i32> = integers(form, &words).iter().map(|x| x - offset).collect();
+                assert_eq!(found, expected, "{level} {row:?}");
+            }
         }
     }
 
     #[test]
-    fn numbers_are_rounded_to_the_nearest_of_255() {
-        let mut pairs = [0; 2];
-        let scale = round_row(Level::best(), &[-254.0, 3.0, 254.0], 127.0, &mut pairs);
-        assert_eq!(scale.to_bits(), 2.0_f32.to_bits());
-        assert_eq!(pairs, [(-127_i32 & 0xffff) | (2 << 16), 127]);
+    fn the_largest_sums_stay_in_32_bits() {
+        let (k, cpu) = (MOST_INPUTS, Cpu::new(1));
+        for sign in [1.0, -1.0] {
+            let mut out = cpu.zeros(1);
+            let weight = Weight::new(&cpu, 1, k, &vec![sign; k]);
+            product(&cpu, [1, 1, k], &vec![1.0; k], &weight, [&mut out], |_, sums, [out]| {
+                out.copy_from_slice(sums);
+            });
+            assert!((out[0] - sign * k as f32).abs() < 1.0, "{}", out[0]);
+        }
     }
 }

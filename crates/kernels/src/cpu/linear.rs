@@ -1,5 +1,6 @@
 //! The linear layer: products, and the pass that follows them.
 
+use super::form::Form;
 use super::memory::Buffer;
 use super::prepared::{Layout, Prepared};
 use super::product::{self, Operand, Right};
@@ -22,13 +23,13 @@ pub(super) fn forward(
 ) {
     let (bias, level) = (&layer.bias[..], cpu.level);
     if let Some(before) = before {
-        weighted(cpu, size, x, layer.weight, [before, output], |column, sums, [before, output]| {
+        weighted(cpu, size, x, layer.weight, [before, output], |[_, column], sums, [before, output]| {
             activation::add_bias(level, &bias[column..][..sums.len()], sums, before);
             output.copy_from_slice(before);
             activation::apply(level, activation, output);
         });
     } else {
-        weighted(cpu, size, x, layer.weight, [output], |column, sums, [output]| {
+        weighted(cpu, size, x, layer.weight, [output], |[_, column], sums, [output]| {
             activation::add_bias(level, &bias[column..][..sums.len()], sums, output);
             activation::apply(level, activation, output);
         });
@@ -42,7 +43,7 @@ fn weighted<const N: usize>(
     x: &[f32],
     weight: &Buffer,
     targets: [&mut [f32]; N],
-    finish: impl Fn(usize, &[f32], [&mut [f32]; N]) + Send + Sync,
+    finish: impl Fn([usize; 2], &mut [f32], [&mut [f32]; N]) + Send + Sync,
 ) {
     let made;
     let prepared = if let Some(prepared) = weight.prepared().filter(|own| own.precision() == precision) {
@@ -53,7 +54,9 @@ fn weighted<const N: usize>(
     };
     let (size, left) = ([rows, outputs, inputs], Operand::plain(x));
     match prepared.panels(outputs, inputs) {
-        Layout::F32(packed) => product::product(cpu, size, left, Right::Packed(packed), targets, finish),
+        Layout::F32(packed) => {
+            product::product(cpu, Form::Single, size, left, Right::Packed(packed), targets, finish);
+        }
         Layout::Bf16(packed) => bf16::product(cpu, size, left, packed, targets, finish),
         Layout::Int8(weight) => int8::product(cpu, size, x, weight, targets, finish),
     }
@@ -98,7 +101,7 @@ fn product_into(
     accumulate: bool,
     out: &mut [f32],
 ) {
-    let finish = |_: usize, sums: &[f32], [out]: [&mut [f32]; 1]| {
+    let finish = |_: [usize; 2], sums: &mut [f32], [out]: [&mut [f32]; 1]| {
         if accumulate {
             add_tile(cpu.level, sums, out);
         } else {
@@ -106,7 +109,9 @@ fn product_into(
         }
     };
     match precision {
-        Precision::F32 => product::product(cpu, [m, n, k], left, Right::Matrix(right), [out], finish),
+        Precision::F32 => {
+            product::product(cpu, Form::Single, [m, n, k], left, Right::Matrix(right), [out], finish);
+        }
         Precision::Bf16 => {
             let right = bf16::pack_right(cpu, right, n, k);
             bf16::product(cpu, [m, n, k], left, &right, [out], finish);

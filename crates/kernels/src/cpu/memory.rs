@@ -39,14 +39,9 @@ impl Buffer {
 }
 
 /// The numbers as 32-bit words, for scratch memory that holds integers.
-pub(super) fn words(values: &[f32]) -> &[i32] {
-    // SAFETY: i32 has the size and the alignment of f32, and every pattern of bits is one.
-    unsafe { slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
-}
-
-/// As [`words`], to write.
 pub(super) fn words_mut(values: &mut [f32]) -> &mut [i32] {
-    // SAFETY: as in `words`; every pattern of bits is an f32 too, and the borrow is exclusive.
+    // SAFETY: i32 has the size and the alignment of f32, every pattern of bits is one of either, and the borrow is
+    // exclusive.
     unsafe { slice::from_raw_parts_mut(values.as_mut_ptr().cast(), values.len()) }
 }
 
@@ -80,6 +75,12 @@ impl Drop for Buffer {
             self.home.arena().take_back(room);
         }
     }
+}
+
+/// As [`words_mut`], as bytes in the order of memory.
+pub(super) fn bytes_mut(values: &mut [f32]) -> &mut [u8] {
+    // SAFETY: four bytes are an f32, whatever they are; a byte has no alignment, and the borrow is exclusive.
+    unsafe { slice::from_raw_parts_mut(values.as_mut_ptr().cast(), size_of_val(values)) }
 }
 
 /// The memory of all buffers of a [`Cpu`](crate::Cpu).

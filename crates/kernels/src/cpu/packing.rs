@@ -3,6 +3,7 @@
 use std::array;
 
 use super::block::Left;
+use super::form::Form;
 use super::lanes::{LANES, Lanes};
 use super::level::{Level, multiversion};
 use super::squares::transpose;
@@ -30,6 +31,7 @@ pub(super) fn panels(columns: usize) -> usize {
 #[derive(Clone, Copy)]
 pub(super) struct Panels<'a> {
     values: &'a [f32],
+    form: Form,
     /// Rows of a panel in memory.
     height: usize,
     /// The first row that takes part, and how many do.
@@ -37,9 +39,14 @@ pub(super) struct Panels<'a> {
 }
 
 impl<'a> Panels<'a> {
-    /// Packed panels of `height` rows.
-    pub(super) fn new(values: &'a [f32], height: usize) -> Self {
-        Self { values, height, range: [0, height] }
+    /// Packed panels of `height` rows of words.
+    pub(super) fn new(form: Form, values: &'a [f32], height: usize) -> Self {
+        Self { values, form, height, range: [0, height] }
+    }
+
+    /// What the words hold.
+    pub(super) fn form(self) -> Form {
+        self.form
     }
 
     /// `depth` of their rows, from `first`.
@@ -77,6 +84,11 @@ impl<'a> Rows<'a> {
     /// The same rows as the left operand of a product.
     pub(super) fn left(self) -> Left<'a> {
         Left::rows(self.values, self.stride)
+    }
+
+    /// Their transpose as the left operand of a product.
+    pub(super) fn transposed(self) -> Left<'a> {
+        Left::columns(self.values, self.stride)
     }
 
     /// The same rows without the first `rows`.

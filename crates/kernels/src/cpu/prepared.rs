@@ -19,7 +19,7 @@ pub(super) enum Layout {
     /// In f32.
     F32(Buffer),
     /// Rounded to bf16.
-    Bf16(bf16::Packed),
+    Bf16(Buffer),
     /// Rounded to 255 integers.
     Int8(int8::Weight),
 }

@@ -1,10 +1,11 @@
-//! Matrix products of any size in f32.
+//! Matrix products of any size, of words of any form.
 //!
 //! The right operand is packed once; a tile of the result takes all of the inner index, chunk by chunk, so that a
 //! panel's chunk stays in the first cache while the tile's rows pass over it.
 
 use super::Cpu;
 use super::block::{Left, multiply};
+use super::form::Form;
 use super::lanes::LANES;
 use super::memory::Buffer;
 use super::packing::{Panels, Rows, pack, pack_columns, pack_transposed, panels, rows_of};
@@ -29,7 +30,7 @@ impl<'a> Operand<'a> {
     }
 }
 
-/// Inner indices of a chunk: sixteen columns of it are 24 KiB, most of a small first cache.
+/// Inner words of a chunk: sixteen columns of it are 24 KiB, most of a small first cache.
 const CHUNK: usize = 384;
 
 /// Elements of a packed operand that one task packs.
@@ -44,16 +45,17 @@ pub(super) enum Right<'a> {
     Packed(&'a [f32]),
 }
 
-/// `left · right` for `[m, k] · [k, n]`.
+/// `left · right` for `[m, k] · [k, n]`, where `k` counts words of a form.
 ///
 /// Rows of sums go to `finish` as [`each_tile`] says.
 pub(super) fn product<const N: usize>(
     cpu: &Cpu,
+    form: Form,
     [m, n, k]: [usize; 3],
     left: Operand<'_>,
     right: Right<'_>,
     targets: [&mut [f32]; N],
-    finish: impl Fn(usize, &[f32], [&mut [f32]; N]) + Send + Sync,
+    finish: impl Fn([usize; 2], &mut [f32], [&mut [f32]; N]) + Send + Sync,
 ) {
     assert!(left.values.len() >= m * k, "operand of {m}×{k} with {} elements", left.values.len());
     let packed;
@@ -67,7 +69,7 @@ pub(super) fn product<const N: usize>(
     let packed_left = left.is_transposed.then(|| pack_left(cpu, left.values, m, k));
     let depth = k.div_ceil(k.div_ceil(CHUNK).max(1));
     let sum = |tile: Tile, sums: &mut [f32]| {
-        let right = Panels::new(right, k).slice(tile.column / LANES, panels(tile.columns));
+        let right = Panels::new(form, right, k).slice(tile.column / LANES, panels(tile.columns));
         if k == 0 {
             sums.fill(0.0);
         }
@@ -91,7 +93,8 @@ pub(super) fn product_into(
     right: Operand<'_>,
     out: &mut [f32],
 ) {
-    product(cpu, size, left, Right::Matrix(right), [out], |_, sums, [out]| out.copy_from_slice(sums));
+    let finish = |_: [usize; 2], sums: &mut [f32], [out]: [&mut [f32]; 1]| out.copy_from_slice(sums);
+    product(cpu, Form::Single, size, left, Right::Matrix(right), [out], finish);
 }
 
 /// The right operand in panels of columns.

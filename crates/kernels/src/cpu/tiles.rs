@@ -42,14 +42,14 @@ impl Tile {
 }
 
 /// Every tile of a product `[m, k] · [k, n]`: `sum` writes its sums, [`Tile::stride`] apart over what was there before;
-/// then each row of them goes to `finish` with the column that it starts at, and with the same piece of the row of each
-/// of `targets`, which are `[m, n]`.
+/// then each row of them goes to `finish` with the row and the column that it starts at, and with the same piece of the
+/// row of each of `targets`, which are `[m, n]`.
 pub(super) fn each_tile<const N: usize>(
     cpu: &Cpu,
     [m, n, k]: [usize; 3],
     targets: [&mut [f32]; N],
     sum: impl Fn(Tile, &mut [f32]) + Send + Sync,
-    finish: impl Fn(usize, &[f32], [&mut [f32]; N]) + Send + Sync,
+    finish: impl Fn([usize; 2], &mut [f32], [&mut [f32]; N]) + Send + Sync,
 ) {
     let width = tile_columns(m, n);
     let mut targets = targets.map(|target| cut(&mut target[..m * n], n, width));
@@ -58,9 +58,9 @@ pub(super) fn each_tile<const N: usize>(
     cpu.each(m * n * k / 16, work, |(tile, mut targets)| {
         let mut sums = cpu.memory.scratch(ROWS * tile.stride());
         sum(tile, &mut sums);
-        for (row, sums) in sums.chunks_exact(tile.stride()).take(tile.rows).enumerate() {
+        for (row, sums) in sums.chunks_exact_mut(tile.stride()).take(tile.rows).enumerate() {
             let targets = targets.each_mut().map(|target| target.row(row));
-            finish(tile.column, &sums[..tile.columns], targets);
+            finish([tile.row + row, tile.column], &mut sums[..tile.columns], targets);
         }
     });
 }

@@ -104,8 +104,16 @@ fn encoder<O: Ops>(ops: &O, case: &Case, results: &mut Results) {
 
     // Attention.
     let (query, key, value, d_output) = (draw(n), draw(n), draw(n), draw(n));
-    let inputs =
-        AttentionInputs { query: &query, key: &key, value: &value, tokens: &tokens, heads, hidden, dropout };
+    let inputs = AttentionInputs {
+        query: &query,
+        key: &key,
+        value: &value,
+        tokens: &tokens,
+        heads,
+        hidden,
+        dropout,
+        precision: Precision::F32,
+    };
     let (mut output, mut log_sums) = (ops.scratch(n), ops.scratch(heads * rows));
     ops.attention(inputs, &mut output, &mut log_sums);
     keep("attention", &output);

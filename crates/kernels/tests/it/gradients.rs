@@ -136,14 +136,32 @@ fn attention_on_ragged_texts() {
         let given = |inputs: &[Buffer], tokens: &Tokens| {
             let (mut output, mut log_sums) = (vec![0.0; n], vec![0.0; heads * tokens.n_tokens()]);
             let [query, key, value] = [&inputs[0], &inputs[1], &inputs[2]];
-            let inputs = AttentionInputs { query, key, value, tokens, heads, hidden, dropout };
+            let inputs = AttentionInputs {
+                query,
+                key,
+                value,
+                tokens,
+                heads,
+                hidden,
+                dropout,
+                precision: Precision::F32,
+            };
             OPS().attention(inputs, &mut output, &mut log_sums);
             (output, log_sums)
         };
         let (output, log_sums) = given(&inputs, &tokens);
         let mut gradients = inputs.each_ref().map(|input| zeros(input));
         let [query, key, value] = inputs.each_ref();
-        let read = AttentionInputs { query, key, value, tokens: &tokens, heads, hidden, dropout };
+        let read = AttentionInputs {
+            query,
+            key,
+            value,
+            tokens: &tokens,
+            heads,
+            hidden,
+            dropout,
+            precision: Precision::F32,
+        };
         OPS().attention_backward(read, &output, &log_sums, &weights, gradients.each_mut());
         check(&inputs, |inputs| weighted(&weights, &given(inputs, &tokens).0), &gradients);
     }

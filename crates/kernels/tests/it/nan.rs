@@ -42,6 +42,7 @@ fn nan_flows_through_every_forward_operator() {
             heads: 2,
             hidden,
             dropout: Dropout::NONE,
+            precision: Precision::F32,
         };
         ops.attention(read, &mut out, &mut log_sums);
         check("attention", &out);

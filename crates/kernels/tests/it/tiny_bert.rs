@@ -40,6 +40,7 @@ fn attention<O: Ops>(ops: &O) -> Results {
             heads: HEADS,
             hidden: HIDDEN,
             dropout: Dropout::new(rate, Key::new(4)),
+            precision: Precision::F32,
         };
         let (mut output, mut log_sums) = (ops.scratch(n), ops.scratch(HEADS * tokens.n_tokens()));
         ops.attention(inputs, &mut output, &mut log_sums);

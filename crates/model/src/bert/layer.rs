@@ -23,7 +23,7 @@ pub(super) struct Layer {
     intermediate_size: usize,
     heads: usize,
     epsilon: f64,
-    /// Of the products with weights; everything else is computed in f32.
+    /// Of the products; everything else is computed in f32.
     pub(super) precision: Precision,
 }
 
@@ -331,7 +331,8 @@ impl Layer {
         dropout: &DropoutPlan,
     ) -> AttentionInputs<'a, B> {
         let dropout = dropout.at(Site::Probabilities(self.number));
-        AttentionInputs { query, key, value, tokens, heads: self.heads, hidden: self.hidden, dropout }
+        let Self { heads, hidden, precision, .. } = *self;
+        AttentionInputs { query, key, value, tokens, heads, hidden, dropout, precision }
     }
 
     fn square(&self, tokens: &Tokens) -> LinearSize {

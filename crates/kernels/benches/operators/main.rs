@@ -7,14 +7,18 @@
 //! Started without cargo's `--bench` it runs every operator once on a small batch, to show that it still works.
 #![expect(clippy::print_stdout, reason = "a table on standard output is what it is for")]
 
+mod limits;
+
 use std::hint::black_box;
 use std::time::Instant;
 
 use gemm::Parallelism;
 use sbmoe_kernels::{
     Activation, AdamwStep, Affine, AffineGradient, AttentionInputs, ContrastiveInputs, Cpu, Dropout,
-    EmbeddingGradient, EmbeddingTables, Key, Level, LinearSize, NormOutput, Ops, Pooling, Precision, Tokens,
+    EmbeddingGradient, EmbeddingTables, Key, LinearSize, NormOutput, Ops, Pooling, Precision, Tokens,
 };
+
+use limits::Limits;
 
 const HIDDEN: usize = 384;
 const INNER: usize = 1536;
@@ -24,8 +28,8 @@ const VOCABULARY: usize = 30522;
 /// What an operator is limited by.
 #[derive(Clone, Copy)]
 enum Work {
-    /// Floating-point operations.
-    Flops(usize),
+    /// Arithmetic operations of a precision.
+    Operations(Precision, usize),
     /// Elements read and written once each.
     Elements(usize),
 }
@@ -35,8 +39,7 @@ struct Bench {
     repetitions: usize,
     /// What a line's name contains.
     filter: String,
-    /// Operations a second, elements a second.
-    limits: [f64; 2],
+    limits: Limits,
 }
 
 impl Bench {
@@ -48,17 +51,17 @@ impl Bench {
         let seconds = fastest(self.repetitions, &mut run);
         let milliseconds = seconds * 1e3;
         match work {
-            Work::Flops(n) => {
-                let (rate, limit) = (n as f64 / seconds / 1e9, self.limits[0] / 1e9);
+            Work::Operations(precision, n) => {
+                let (rate, limit) = (n as f64 / seconds / 1e9, self.limits.arithmetic(precision) / 1e9);
                 println!(
-                    "{name:38} {milliseconds:9.3} ms {rate:8.1} of {limit:6.1} GFLOP/s {:5.0} %",
+                    "{name:38} {milliseconds:9.3} ms {rate:8.1} of {limit:6.1} GOP/s {:5.0} %",
                     100.0 * rate / limit
                 );
             }
             Work::Elements(n) => {
-                let (rate, limit) = (4.0 * n as f64 / seconds / 1e9, 4.0 * self.limits[1] / 1e9);
+                let (rate, limit) = (4.0 * n as f64 / seconds / 1e9, 4.0 * self.limits.memory / 1e9);
                 println!(
-                    "{name:38} {milliseconds:9.3} ms {rate:8.1} of {limit:6.1} GB/s    {:5.0} %",
+                    "{name:38} {milliseconds:9.3} ms {rate:8.1} of {limit:6.1} GB/s  {:5.0} %",
                     100.0 * rate / limit
                 );
             }
@@ -84,75 +87,6 @@ fn fastest(repetitions: usize, run: &mut impl FnMut()) -> f64 {
     (0..repetitions).map(time).fold(f64::INFINITY, f64::min)
 }
 
-/// Multiply-adds that `registers` does.
-const REGISTER_FLOPS: usize = 2 * 12 * 16 * 2_000_000;
-
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "takes on the instructions of the function it is inlined into")]
-fn registers<const FMA: bool>(x: f32) -> f32 {
-    let mut sums = [[x; 16]; 12];
-    let (a, b) = (black_box(0.999), black_box(1e-3));
-    for _ in 0..REGISTER_FLOPS / (2 * 12 * 16) {
-        for lanes in &mut sums {
-            for sum in lanes {
-                *sum = if FMA { sum.mul_add(a, b) } else { *sum * a + b };
-            }
-        }
-    }
-    sums.iter().flatten().sum()
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn registers_avx2(x: f32) -> f32 {
-    // Half of the lanes would spill: twelve rows of sixteen take twenty-four of sixteen registers.
-    let mut sums = [[x; 8]; 12];
-    let (a, b) = (black_box(0.999), black_box(1e-3));
-    for _ in 0..REGISTER_FLOPS / (2 * 12 * 8) {
-        for lanes in &mut sums {
-            for sum in lanes {
-                *sum = sum.mul_add(a, b);
-            }
-        }
-    }
-    sums.iter().flatten().sum()
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,fma")]
-fn registers_avx512(x: f32) -> f32 {
-    registers::<true>(x)
-}
-
-fn register_loop(level: Level, x: f32) -> f32 {
-    match level {
-        // SAFETY: `Cpu` was made with this level, so the processor has its features.
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512 | Level::Avx512Bf16 => unsafe { registers_avx512(x) },
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => unsafe { registers_avx2(x) },
-        _ => registers::<{ cfg!(target_arch = "aarch64") }>(x),
-    }
-}
-
-/// Operations a second and elements a second (read and written) of all threads together.
-fn limits(cpu: &Cpu, repetitions: usize) -> [f64; 2] {
-    let arithmetic = fastest(repetitions, &mut || {
-        cpu.pool().broadcast(|_| black_box(register_loop(cpu.level(), black_box(0.5))));
-    });
-    let n = 1 << 23;
-    let memory = fastest(repetitions, &mut || {
-        cpu.pool().broadcast(|_| {
-            thread_local!(static ARRAYS: std::cell::RefCell<[Vec<f32>; 2]> =
-                std::cell::RefCell::new([vec![1.0; 1 << 23], vec![2.0; 1 << 23]]));
-            ARRAYS.with_borrow_mut(|[from, to]| to.copy_from_slice(black_box(from)));
-        });
-    });
-    let threads = cpu.threads() as f64;
-    [threads * REGISTER_FLOPS as f64 / arithmetic, threads * 2.0 * n as f64 / memory]
-}
-
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|argument| argument == "--list") {
@@ -162,12 +96,12 @@ fn main() {
     let threads = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(0);
     let repetitions = if is_bench { 15 } else { 1 };
     let cpu = Cpu::new(threads);
-    let limits = limits(&cpu, repetitions);
+    let limits = Limits::new(&cpu, repetitions);
     println!("{} threads, {}", cpu.threads(), cpu.level());
     let is_filter = |argument: &&String| !argument.starts_with('-') && argument.parse::<usize>().is_err();
     let filter = arguments.iter().find(is_filter).cloned().unwrap_or_default();
     let bench = Bench { cpu, repetitions, filter, limits };
-    let (n_texts, length) = if is_bench { (32, 128) } else { (2, 16) };
+    let (n_texts, length) = if is_bench { (8, 256) } else { (2, 16) };
     let texts: Vec<Vec<u32>> = (0..n_texts)
         .map(|text| (0..length).map(|row| Key::new(text).with(row as u64).below(VOCABULARY) as u32).collect())
         .collect();
@@ -194,14 +128,14 @@ fn linear(bench: &Bench, tokens: &Tokens) {
         let (x, d_output) = (bench.random(rows * inputs), bench.random(rows * outputs));
         let (mut weight, mut bias) = (bench.random(inputs * outputs), bench.random(outputs));
         let (mut output, mut dx) = (ops.zeros(rows * outputs), ops.zeros(rows * inputs));
-        let flops = Work::Flops(2 * rows * inputs * outputs);
-        bench.line(&name(&format!("{activation:?}")), flops, || {
+        let work = |precision| Work::Operations(precision, 2 * rows * inputs * outputs);
+        bench.line(&name(&format!("{activation:?}")), work(Precision::F32), || {
             ops.linear(size, &x, Affine { weight: &weight, bias: &bias }, activation, None, &mut output);
         });
         for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
             let mut prepared = ops.upload(&ops.download(&weight));
             ops.prepare_weight(outputs, inputs, precision, &mut prepared);
-            bench.line(&name(&format!("{activation:?}, prepared {precision}")), flops, || {
+            bench.line(&name(&format!("{activation:?}, prepared {precision}")), work(precision), || {
                 let layer = Affine { weight: &prepared, bias: &bias };
                 ops.linear(LinearSize { precision, ..size }, &x, layer, activation, None, &mut output);
             });
@@ -209,16 +143,20 @@ fn linear(bench: &Bench, tokens: &Tokens) {
         if activation == Activation::Identity {
             let parallelism =
                 if ops.threads() == 1 { Parallelism::None } else { Parallelism::Rayon(ops.threads()) };
-            bench.line(&name("by gemm"), flops, || {
+            bench.line(&name("by gemm"), work(Precision::F32), || {
                 ops.pool().install(|| gemm_product(size, &x, &weight, &mut output, parallelism));
             });
-            bench.line(&name("d_input"), flops, || {
-                ops.linear_backward_input(size, &weight, &d_output, &mut dx);
-            });
-            bench.line(&name("d_parameters"), flops, || {
-                let gradient = AffineGradient { weight: &mut weight, bias: &mut bias };
-                ops.linear_backward_parameters(size, &x, &d_output, gradient);
-            });
+            for precision in [Precision::F32, Precision::Bf16] {
+                let (size, name) =
+                    (LinearSize { precision, ..size }, |what| name(&format!("{what} {precision}")));
+                bench.line(&name("d_input"), work(precision), || {
+                    ops.linear_backward_input(size, &weight, &d_output, &mut dx);
+                });
+                bench.line(&name("d_parameters"), work(precision), || {
+                    let gradient = AffineGradient { weight: &mut weight, bias: &mut bias };
+                    ops.linear_backward_parameters(size, &x, &d_output, gradient);
+                });
+            }
         }
         bench.check("linear", &output);
         bench.check("linear", &dx);
@@ -282,25 +220,29 @@ fn attention(bench: &Bench, tokens: &Tokens, name: &str, dropout: Dropout) {
     let [query, key, value, d_output] = std::array::from_fn(|_| bench.random(n));
     let (mut output, mut log_sums) = (ops.zeros(n), ops.zeros(HEADS * rows));
     let mut gradients = [ops.zeros(n), ops.zeros(n), ops.zeros(n)];
-    let inputs = AttentionInputs {
-        query: &query,
-        key: &key,
-        value: &value,
-        tokens,
-        heads: HEADS,
-        hidden: HIDDEN,
-        dropout,
-    };
     let product = 2 * rows * tokens.longest() * HIDDEN;
-    bench.line(&format!("attention{name}"), Work::Flops(2 * product), || {
-        ops.attention(inputs, &mut output, &mut log_sums);
-    });
-    bench.line(&format!("attention backward{name}"), Work::Flops(5 * product), || {
-        ops.attention_backward(inputs, &output, &log_sums, &d_output, gradients.each_mut());
-    });
-    bench.check("attention", &output);
-    for gradient in &gradients {
-        bench.check("attention backward", gradient);
+    for precision in [Precision::F32, Precision::Bf16] {
+        let inputs = AttentionInputs {
+            query: &query,
+            key: &key,
+            value: &value,
+            tokens,
+            heads: HEADS,
+            hidden: HIDDEN,
+            dropout,
+            precision,
+        };
+        bench.line(&format!("attention {precision}{name}"), Work::Operations(precision, 2 * product), || {
+            ops.attention(inputs, &mut output, &mut log_sums);
+        });
+        let work = Work::Operations(precision, 5 * product);
+        bench.line(&format!("attention backward {precision}{name}"), work, || {
+            ops.attention_backward(inputs, &output, &log_sums, &d_output, gradients.each_mut());
+        });
+        bench.check("attention", &output);
+        for gradient in &gradients {
+            bench.check("attention backward", gradient);
+        }
     }
 }
 
@@ -374,7 +316,7 @@ fn training(bench: &Bench, tokens: &Tokens, is_bench: bool) {
         temperature: 1.0,
         excluded: &[],
     };
-    bench.line("contrastive 256×512", Work::Flops(3 * 2 * 256 * 512 * HIDDEN), || {
+    bench.line("contrastive 256×512", Work::Operations(Precision::F32, 3 * 2 * 256 * 512 * HIDDEN), || {
         black_box(ops.contrastive(inputs, &mut d_queries, &mut d_documents));
     });
     bench.check("contrastive", &d_queries);

@@ -1,0 +1,132 @@
+//! What the processor does at most: multiply-adds that never leave the registers, and a copy between two arrays.
+
+use std::cell::RefCell;
+use std::hint::black_box;
+
+use sbmoe_kernels::{Cpu, Level, Precision};
+
+use crate::fastest;
+
+/// Operations a second of each precision, and elements a second (read and written), of all threads together.
+pub(crate) struct Limits {
+    arithmetic: [f64; 3],
+    pub(crate) memory: f64,
+}
+
+impl Limits {
+    pub(crate) fn new(cpu: &Cpu, repetitions: usize) -> Self {
+        let arithmetic = [Precision::F32, Precision::Bf16, Precision::Int8].map(|precision| {
+            let mut flops = 0;
+            let seconds = fastest(repetitions, &mut || {
+                flops = cpu.pool().broadcast(|_| registers(cpu.level(), precision)).into_iter().sum();
+            });
+            flops as f64 / seconds
+        });
+        let n = 1 << 23;
+        let memory = fastest(repetitions, &mut || {
+            cpu.pool().broadcast(|_| {
+                thread_local!(static ARRAYS: RefCell<[Vec<f32>; 2]> =
+                    RefCell::new([vec![1.0; 1 << 23], vec![2.0; 1 << 23]]));
+                ARRAYS.with_borrow_mut(|[from, to]| to.copy_from_slice(black_box(from)));
+            });
+        });
+        Self { arithmetic, memory: cpu.threads() as f64 * 2.0 * f64::from(n) / memory }
+    }
+
+    /// Operations a second.
+    pub(crate) fn arithmetic(&self, precision: Precision) -> f64 {
+        self.arithmetic[precision as usize]
+    }
+}
+
+/// Turns of a loop.
+const TURNS: usize = 1_000_000;
+
+/// Runs the loop of a precision and returns its number of operations.
+fn registers(level: Level, precision: Precision) -> usize {
+    match (level, precision) {
+        // SAFETY: the `Cpu` was made with this level, so the processor has its features.
+        #[cfg(target_arch = "x86_64")]
+        (Level::Avx512Bf16, Precision::Bf16) => unsafe { x86::bf16() },
+        // SAFETY: the feature was looked for.
+        #[cfg(target_arch = "x86_64")]
+        (Level::Avx512 | Level::Avx512Bf16, Precision::Int8) if is_x86_feature_detected!("avx512vnni") => unsafe {
+            x86::bytes()
+        },
+        // SAFETY: as for bf16.
+        #[cfg(target_arch = "x86_64")]
+        (Level::Avx512 | Level::Avx512Bf16, _) => unsafe { x86::avx512() },
+        // SAFETY: as for bf16.
+        #[cfg(target_arch = "x86_64")]
+        (Level::Avx2, Precision::Int8) => unsafe { x86::avx2_pairs() },
+        // SAFETY: as for bf16.
+        #[cfg(target_arch = "x86_64")]
+        (Level::Avx2, _) => unsafe { x86::avx2() },
+        _ => portable(),
+    }
+}
+
+fn portable() -> usize {
+    let (a, b) = (black_box(0.999_f32), black_box(1e-3));
+    let mut sums = [[0.5_f32; 4]; 12];
+    for _ in 0..TURNS {
+        for sum in sums.iter_mut().flatten() {
+            *sum = if cfg!(target_arch = "aarch64") { sum.mul_add(a, b) } else { *sum * a + b };
+        }
+    }
+    black_box(sums);
+    2 * TURNS * 12 * 4
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::{
+        __m512bh, __m512i, _mm256_add_epi32, _mm256_fmadd_ps, _mm256_madd_epi16, _mm256_set1_epi16,
+        _mm256_set1_ps, _mm256_setzero_si256, _mm512_dpbf16_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps,
+        _mm512_set1_epi8, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512,
+    };
+    use std::hint::black_box;
+    use std::mem::transmute;
+
+    use super::TURNS;
+
+    /// `$n` sums, each of which takes `$step` a turn: enough of them to wait for none.
+    macro_rules! register_loop {
+        ($name:ident, $features:literal, $n:literal, $flops:literal, $zero:expr, |$sum:ident| $step:expr) => {
+            #[target_feature(enable = $features)]
+            pub(super) fn $name() -> usize {
+                let mut sums = [$zero; $n];
+                for _ in 0..TURNS {
+                    for $sum in &mut sums {
+                        *$sum = $step;
+                    }
+                }
+                black_box(sums);
+                TURNS * $n * $flops
+            }
+        };
+    }
+
+    register_loop!(avx2, "avx2,fma", 12, 16, black_box(_mm256_set1_ps(0.5)), |sum| _mm256_fmadd_ps(
+        *sum,
+        _mm256_set1_ps(0.999),
+        _mm256_set1_ps(1e-3)
+    ));
+    register_loop!(avx2_pairs, "avx2", 12, 32, black_box(_mm256_setzero_si256()), |sum| _mm256_add_epi32(
+        *sum,
+        _mm256_madd_epi16(*sum, _mm256_set1_epi16(3))
+    ));
+    register_loop!(avx512, "avx512f", 24, 32, black_box(_mm512_set1_ps(0.5)), |sum| _mm512_fmadd_ps(
+        *sum,
+        _mm512_set1_ps(0.999),
+        _mm512_set1_ps(1e-3)
+    ));
+    // SAFETY: a register of anything is as good as one of bf16.
+    register_loop!(bf16, "avx512f,avx512bf16", 24, 64, black_box(_mm512_setzero_ps()), |sum| {
+        let ones = unsafe { transmute::<__m512i, __m512bh>(_mm512_set1_epi8(0x3f)) };
+        _mm512_dpbf16_ps(*sum, ones, ones)
+    });
+    register_loop!(bytes, "avx512f,avx512bw,avx512vnni", 24, 128, black_box(_mm512_setzero_si512()), |sum| {
+        _mm512_dpbusd_epi32(*sum, _mm512_set1_epi8(3), _mm512_set1_epi8(5))
+    });
+}

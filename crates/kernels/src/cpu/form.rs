@@ -1,0 +1,45 @@
+//! What the 32-bit words of a product's operands hold.
+
+use super::level::Level;
+
+/// What a word holds: one number, or several that are neighbours along the inner index.
+///
+/// The product of two words is the inner product of their numbers, so that the loops over words are the same for all
+/// forms, and an operand of narrow numbers is laid out by moving words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A number in f32.
+    Single,
+    /// Two in bf16, multiplied and added in f32.
+    Bf16,
+    /// Two integers of sixteen bits; sums are integers of 32 bits.
+    Pairs,
+    /// Four integers of eight bits, on the left without a sign; sums are integers of 32 bits.
+    Bytes,
+}
+
+impl Form {
+    /// In which numbers rounded to bf16 are multiplied: without an instruction for pairs of them, in f32, in which their
+    /// products are exact.
+    pub(super) fn of_bf16(level: Level) -> Self {
+        if level == Level::Avx512Bf16 { Self::Bf16 } else { Self::Single }
+    }
+
+    /// In which small integers are multiplied: bytes where an instruction adds their products without saturating.
+    pub(super) fn of_integers(level: Level) -> Self {
+        match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 | Level::Avx512Bf16 if is_x86_feature_detected!("avx512vnni") => Self::Bytes,
+            _ => Self::Pairs,
+        }
+    }
+
+    /// Words that `numbers` numbers take.
+    pub(super) fn words(self, numbers: usize) -> usize {
+        numbers.div_ceil(match self {
+            Self::Single => 1,
+            Self::Bf16 | Self::Pairs => 2,
+            Self::Bytes => 4,
+        })
+    }
+}

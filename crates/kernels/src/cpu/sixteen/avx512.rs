@@ -1,0 +1,120 @@
+//! One register of AVX-512.
+//!
+//! SAFETY of every call: the processor has AVX-512 F and BW, and what the type is named after, by the caller's word;
+//! sixteen words are a register, of which unaligned loads and stores are asked for; a register of words is as good as one
+//! of anything else.
+#![expect(clippy::undocumented_unsafe_blocks, reason = "one reason for all, above")]
+
+use std::arch::x86_64::{
+    __m512, __m512bh, __m512i, _mm512_add_epi32, _mm512_add_ps, _mm512_dpbf16_ps, _mm512_dpbusd_epi32,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_madd_epi16, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_storeu_ps, _mm512_storeu_si512,
+};
+use std::mem::transmute;
+
+use super::Sixteen;
+use crate::cpu::lanes::Lanes;
+
+/// A word in every lane.
+#[inline(always)]
+unsafe fn everywhere(word: f32) -> __m512i {
+    unsafe { _mm512_set1_epi32(word.to_bits().cast_signed()) }
+}
+
+/// Words whose sums are f32.
+macro_rules! float_sums {
+    ($(#[$attribute:meta])* $name:ident, |$sum:ident, $left:ident, $right:ident| $add_product:expr) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy)]
+        pub(in crate::cpu) struct $name(__m512);
+
+        impl Sixteen for $name {
+            #[inline(always)]
+            unsafe fn zero() -> Self {
+                unsafe { Self(_mm512_setzero_ps()) }
+            }
+
+            #[inline(always)]
+            unsafe fn load(from: &Lanes) -> Self {
+                unsafe { Self(_mm512_loadu_ps(from.as_ptr())) }
+            }
+
+            #[inline(always)]
+            unsafe fn store(self, to: &mut Lanes) {
+                unsafe { _mm512_storeu_ps(to.as_mut_ptr(), self.0) };
+            }
+
+            #[inline(always)]
+            unsafe fn add(self, other: Self) -> Self {
+                unsafe { Self(_mm512_add_ps(self.0, other.0)) }
+            }
+
+            #[inline(always)]
+            unsafe fn add_product(self, $left: f32, Self($right): Self) -> Self {
+                let Self($sum) = self;
+                unsafe { Self($add_product) }
+            }
+        }
+    };
+}
+
+/// Words whose sums are integers.
+macro_rules! integer_sums {
+    ($(#[$attribute:meta])* $name:ident, |$sum:ident, $left:ident, $right:ident| $add_product:expr) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy)]
+        pub(in crate::cpu) struct $name(__m512i);
+
+        impl Sixteen for $name {
+            #[inline(always)]
+            unsafe fn zero() -> Self {
+                unsafe { Self(_mm512_setzero_si512()) }
+            }
+
+            #[inline(always)]
+            unsafe fn load(from: &Lanes) -> Self {
+                unsafe { Self(_mm512_loadu_si512(from.as_ptr().cast())) }
+            }
+
+            #[inline(always)]
+            unsafe fn store(self, to: &mut Lanes) {
+                unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), self.0) };
+            }
+
+            #[inline(always)]
+            unsafe fn add(self, other: Self) -> Self {
+                unsafe { Self(_mm512_add_epi32(self.0, other.0)) }
+            }
+
+            #[inline(always)]
+            unsafe fn add_product(self, $left: f32, Self($right): Self) -> Self {
+                let Self($sum) = self;
+                unsafe { Self($add_product) }
+            }
+        }
+    };
+}
+
+float_sums! {
+    /// Numbers in f32.
+    Avx512, |sum, left, right| _mm512_fmadd_ps(_mm512_set1_ps(left), right, sum)
+}
+
+float_sums! {
+    /// Pairs of bf16, with AVX512-BF16.
+    Avx512Bf16, |sum, left, right| _mm512_dpbf16_ps(
+        sum,
+        transmute::<__m512i, __m512bh>(everywhere(left)),
+        transmute::<__m512, __m512bh>(right),
+    )
+}
+
+integer_sums! {
+    /// Pairs of sixteen-bit integers.
+    Avx512Pairs, |sum, left, right| _mm512_add_epi32(sum, _mm512_madd_epi16(everywhere(left), right))
+}
+
+integer_sums! {
+    /// Four bytes, with AVX512-VNNI.
+    Avx512Bytes, |sum, left, right| _mm512_dpbusd_epi32(sum, everywhere(left), right)
+}

@@ -1,0 +1,34 @@
+//! Sixteen words side by side in the registers of a level.
+//!
+//! The innermost loop of products is written with these types instead of arrays: the compiler, free to choose, has
+//! vectorised it across rows (with gathers and scatters) or computed its addresses in vector registers.
+//! There is a type for each level and each [`Form`](super::form::Form) of the operands; words travel as the bits of f32.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
+use super::lanes::Lanes;
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use avx2::{Avx2, Avx2Pairs};
+#[cfg(target_arch = "x86_64")]
+pub(super) use avx512::{Avx512, Avx512Bf16, Avx512Bytes, Avx512Pairs};
+pub(super) use portable::{Portable, PortablePairs};
+
+/// Sixteen sums, or sixteen words of the right operand, in one or more registers.
+///
+/// # Safety
+/// Every function needs a processor that has the type's instructions, and a caller that is compiled for them, or it
+/// becomes a call of its own.
+pub(super) trait Sixteen: Copy {
+    unsafe fn zero() -> Self;
+    unsafe fn load(from: &Lanes) -> Self;
+    unsafe fn store(self, to: &mut Lanes);
+    /// Sums of sums.
+    unsafe fn add(self, other: Self) -> Self;
+    /// `self + left · right`, where a word of several numbers stands for the inner product.
+    unsafe fn add_product(self, left: f32, right: Self) -> Self;
+}

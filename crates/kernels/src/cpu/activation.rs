@@ -9,6 +9,11 @@ use crate::Activation;
 /// √(2/π) and the cubic coefficient of the tanh approximation.
 const GELU_TANH: [f32; 2] = [0.797_884_6, 0.044_715];
 
+#[inline(always)]
+fn relu(x: f32) -> f32 {
+    if x < 0.0 { 0.0 } else { x }
+}
+
 /// `x · Φ(x)`.
 #[inline(always)]
 fn gelu<const FMA: bool>(x: f32) -> f32 {
@@ -34,11 +39,19 @@ fn gelu_tanh_slope<const FMA: bool>(x: f32) -> f32 {
     0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * slope
 }
 
-/// `values = f(values)`, element by element.
+/// `output = f(before)`, element by element.
 #[inline(always)]
-fn each(values: &mut [f32], f: impl Fn(f32) -> f32) {
-    for value in values {
-        *value = f(*value);
+fn each(before: &[f32], output: &mut [f32], f: impl Fn(f32) -> f32) {
+    for (output, &before) in output.iter_mut().zip(before) {
+        *output = f(before);
+    }
+}
+
+/// `output = f(sums + bias)`, element by element.
+#[inline(always)]
+fn each_biased([bias, sums]: [&[f32]; 2], output: &mut [f32], f: impl Fn(f32) -> f32) {
+    for (output, (sum, bias)) in output.iter_mut().zip(sums.iter().zip(bias)) {
+        *output = f(sum + bias);
     }
 }
 
@@ -51,13 +64,26 @@ fn apply_slope(before: &[f32], gradient: &mut [f32], f: impl Fn(f32) -> f32) {
 }
 
 multiversion! {
-    /// `values = activation(values)`.
-    pub(super) fn apply(activation: Activation, values: &mut [f32]) {
+    /// `output = activation(before)`.
+    pub(super) fn apply(activation: Activation, before: &[f32], output: &mut [f32]) {
         match activation {
-            Activation::Identity => {}
-            Activation::Relu => each(values, #[inline(always)] |x| if x < 0.0 { 0.0 } else { x }),
-            Activation::Gelu => each(values, gelu::<FMA>),
-            Activation::GeluTanh => each(values, gelu_tanh::<FMA>),
+            Activation::Identity => output.copy_from_slice(before),
+            Activation::Relu => each(before, output, relu),
+            Activation::Gelu => each(before, output, gelu::<FMA>),
+            Activation::GeluTanh => each(before, output, gelu_tanh::<FMA>),
+        }
+    }
+}
+
+multiversion! {
+    /// `output = activation(sums + bias)`.
+    pub(super) fn apply_biased(activation: Activation, bias: &[f32], sums: &[f32], output: &mut [f32]) {
+        let operands = [bias, sums];
+        match activation {
+            Activation::Identity => each_biased(operands, output, #[inline(always)] |x| x),
+            Activation::Relu => each_biased(operands, output, relu),
+            Activation::Gelu => each_biased(operands, output, gelu::<FMA>),
+            Activation::GeluTanh => each_biased(operands, output, gelu_tanh::<FMA>),
         }
     }
 }
@@ -75,20 +101,10 @@ multiversion! {
     }
 }
 
-multiversion! {
-    /// `output = sums + bias`.
-    pub(super) fn add_bias(bias: &[f32], sums: &[f32], output: &mut [f32]) {
-        for (output, (sum, bias)) in output.iter_mut().zip(sums.iter().zip(bias)) {
-            *output = sum + bias;
-        }
-    }
-}
-
 /// `output = activation(before)`.
 pub(super) fn activate(cpu: &Cpu, activation: Activation, before: &[f32], output: &mut [f32]) {
     cpu.each(output.len(), output.chunks_mut(TILE).zip(before.chunks(TILE)), |(output, before)| {
-        output.copy_from_slice(before);
-        apply(cpu.level, activation, output);
+        apply(cpu.level, activation, before, output);
     });
 }
 

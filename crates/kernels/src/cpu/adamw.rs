@@ -12,7 +12,7 @@ struct Factors {
     toward: f32,
     beta2: f32,
     square: f32,
-    correction: f32,
+    inverse_correction: f32,
     epsilon: f32,
     step_size: f32,
     gradient_scale: f32,
@@ -24,13 +24,13 @@ multiversion! {
             let gradient = gradient * factors.gradient_scale;
             *m += (gradient - *m) * factors.toward;
             *v = *v * factors.beta2 + gradient * gradient * factors.square;
-            let denominator = v.sqrt() / factors.correction + factors.epsilon;
+            let denominator = v.sqrt() * factors.inverse_correction + factors.epsilon;
             *parameter = *parameter * factors.keep - factors.step_size * (*m / denominator);
         }
     }
 }
 
-/// Loshchilov & Hutter 2019, in the order of operations of PyTorch's single-tensor version.
+/// Loshchilov & Hutter 2019, in the order of operations of PyTorch's single-tensor version, but for one division, which is a product here.
 pub(super) fn adamw(
     cpu: &Cpu,
     step: AdamwStep,
@@ -43,7 +43,7 @@ pub(super) fn adamw(
         toward: (1.0 - step.beta1) as f32,
         beta2: step.beta2 as f32,
         square: (1.0 - step.beta2) as f32,
-        correction: (1.0 - step.beta2.powf(step.step as f64)).sqrt() as f32,
+        inverse_correction: (1.0 / (1.0 - step.beta2.powf(step.step as f64)).sqrt()) as f32,
         epsilon: step.epsilon as f32,
         step_size: (step.learning_rate / (1.0 - step.beta1.powf(step.step as f64))) as f32,
         gradient_scale: step.gradient_scale as f32,

@@ -24,14 +24,13 @@ pub(super) fn forward(
     let (bias, level) = (&layer.bias[..], cpu.level);
     if let Some(before) = before {
         weighted(cpu, size, x, layer.weight, [before, output], |[_, column], sums, [before, output]| {
-            activation::add_bias(level, &bias[column..][..sums.len()], sums, before);
-            output.copy_from_slice(before);
-            activation::apply(level, activation, output);
+            let bias = &bias[column..][..sums.len()];
+            activation::apply_biased(level, Activation::Identity, bias, sums, before);
+            activation::apply(level, activation, before, output);
         });
     } else {
         weighted(cpu, size, x, layer.weight, [output], |[_, column], sums, [output]| {
-            activation::add_bias(level, &bias[column..][..sums.len()], sums, output);
-            activation::apply(level, activation, output);
+            activation::apply_biased(level, activation, &bias[column..][..sums.len()], sums, output);
         });
     }
 }

@@ -36,7 +36,11 @@ pub struct PooledTexts {
 impl PooledTexts {
     /// The vectors `[ordinals, hidden]` of some texts.
     pub fn rows(&self, ordinals: &[u32], hidden: usize) -> Vec<f32> {
-        ordinals.iter().flat_map(|&row| &self.vectors[row as usize * hidden..][..hidden]).copied().collect()
+        let mut rows = Vec::with_capacity(ordinals.len() * hidden);
+        for &row in ordinals {
+            rows.extend_from_slice(&self.vectors[row as usize * hidden..][..hidden]);
+        }
+        rows
     }
 
     /// The keys of some texts.

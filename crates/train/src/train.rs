@@ -124,18 +124,23 @@ pub fn train<O: Ops>(
             let start = Instant::now();
             let key = steps_key.with(position.steps);
             let inputs = session.inputs;
-            let result = ops.within(|| {
+            let rate_multiplier = config.rate_multiplier(position.steps, steps);
+            // One stay for the whole step: every other one wakes the threads of the device again.
+            let (result, gradient_norm) = ops.within(|| {
                 own.clear(*ops);
-                gradients(*ops, architecture, parameters, (inputs, batch), config, key, &mut own)
+                let result =
+                    gradients(*ops, architecture, parameters, (inputs, batch), config, key, &mut own);
+                let move_all = || {
+                    let settings = (&groups, *config);
+                    optimizer.step(*ops, architecture, settings, rate_multiplier, &own, parameters)
+                };
+                let gradient_norm = result.loss.is_finite().then(move_all);
+                (result, gradient_norm)
             });
-            if !result.loss.is_finite() {
+            let Some(gradient_norm) = gradient_norm else {
                 let (step, learning_rate) = (position.steps + 1, config.learning_rate);
                 return Err(TrainError::NonFiniteLoss { step, loss: result.loss, learning_rate });
-            }
-            let rate_multiplier = config.rate_multiplier(position.steps, steps);
-            let gradient_norm = ops.within(|| {
-                optimizer.step(*ops, architecture, (&groups, config), rate_multiplier, &own, parameters)
-            });
+            };
             position.steps += 1;
             position.step_in_epoch += 1;
             let routed = count(&result.routed, architecture, &mut position.routed);

@@ -345,7 +345,14 @@ mod tests {
         let product = |operand, accumulate, out: &mut [f32]| {
             // SAFETY: every processor has the portable instructions.
             unsafe {
-                blocked::<Portable<false>, WIDTH>(operand, n, right, accumulate, out, panels(columns) * LANES);
+                blocked::<Portable<false>, WIDTH>(
+                    operand,
+                    n,
+                    right,
+                    accumulate,
+                    out,
+                    panels(columns) * LANES,
+                );
             };
         };
         product(operand, false, &mut out);

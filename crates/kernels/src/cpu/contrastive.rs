@@ -54,14 +54,15 @@ fn row(query: usize, temperature: f64, factor: f64, scores: &mut [f32]) -> Row {
     let positive = scores[query];
     let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let distance = |score: f32| (f64::from(score) - f64::from(largest)) / temperature;
-    let sum: f64 = scores.iter().map(|&score| distance(score).exp()).sum();
+    let exponentials: Vec<f64> = scores.iter().map(|&score| distance(score).exp()).collect();
+    let sum: f64 = exponentials.iter().sum();
     let row = Row {
         loss: sum.ln() - distance(positive),
         is_correct: scores.iter().all(|&score| score <= positive),
     };
-    for (document, score) in scores.iter_mut().enumerate() {
+    for (document, (score, exponential)) in scores.iter_mut().zip(exponentials).enumerate() {
         let label = if document == query { 1.0 } else { 0.0 };
-        *score = ((distance(*score).exp() / sum - label) * factor) as f32;
+        *score = ((exponential / sum - label) * factor) as f32;
     }
     row
 }

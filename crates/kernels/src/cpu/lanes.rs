@@ -1,5 +1,7 @@
 //! Arithmetic on sixteen lanes: what the vectoriser turns into registers, and reductions in a fixed order.
 
+use std::array;
+
 /// Numbers worked on side by side.
 pub(super) const LANES: usize = 16;
 
@@ -12,17 +14,28 @@ pub(super) fn mul_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
+/// The lanes combined as a fixed tree, each half with the other: a loop over a shrinking width would go through memory.
+#[inline(always)]
+fn tree(lanes: Lanes, combine: impl Fn(f32, f32) -> f32) -> f32 {
+    let eight: [f32; 8] = array::from_fn(
+        #[inline(always)]
+        |lane| combine(lanes[lane], lanes[lane + 8]),
+    );
+    let four: [f32; 4] = array::from_fn(
+        #[inline(always)]
+        |lane| combine(eight[lane], eight[lane + 4]),
+    );
+    combine(combine(four[0], four[2]), combine(four[1], four[3]))
+}
+
 /// Σ of the lanes, as a fixed tree.
 #[inline(always)]
-pub(super) fn tree_sum(mut lanes: Lanes) -> f32 {
-    let mut width = LANES / 2;
-    while width > 0 {
-        for lane in 0..width {
-            lanes[lane] += lanes[lane + width];
-        }
-        width /= 2;
-    }
-    lanes[0]
+pub(super) fn tree_sum(lanes: Lanes) -> f32 {
+    tree(
+        lanes,
+        #[inline(always)]
+        |a, b| a + b,
+    )
 }
 
 /// Σ xᵢ.
@@ -88,5 +101,9 @@ pub(super) fn largest(x: &[f32]) -> f32 {
     for (lane, &x) in lanes.iter_mut().zip(rest) {
         *lane = if x > *lane { x } else { *lane };
     }
-    lanes.into_iter().fold(f32::NEG_INFINITY, |a, b| if b > a { b } else { a })
+    tree(
+        lanes,
+        #[inline(always)]
+        |a, b| if b > a { b } else { a },
+    )
 }

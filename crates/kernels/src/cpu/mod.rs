@@ -45,7 +45,7 @@ mod tiles;
 use std::fmt;
 use std::sync::Arc;
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 pub use level::Level;
 pub use memory::Buffer;
@@ -111,7 +111,8 @@ impl Cpu {
             tiles.for_each(work);
         } else {
             let tiles: Vec<T> = tiles.collect();
-            self.pool.install(|| tiles.into_par_iter().for_each(work));
+            // Every tile may be stolen alone: at the end no thread waits for several of another's.
+            self.pool.install(|| tiles.into_par_iter().with_max_len(1).for_each(work));
         }
     }
 
@@ -126,7 +127,7 @@ impl Cpu {
             tiles.map(work).collect()
         } else {
             let tiles: Vec<T> = tiles.collect();
-            self.pool.install(|| tiles.into_par_iter().map(work).collect())
+            self.pool.install(|| tiles.into_par_iter().with_max_len(1).map(work).collect())
         }
     }
 }

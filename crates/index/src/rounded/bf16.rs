@@ -1,19 +1,25 @@
 //! Rows in bfloat16: the sign, the exponent and seven bits of an f32.
 
-use super::bound::{QueryBound, RowBound, is_tame, largest};
+use super::bound::{QueryBound, RowBound, Sums, is_tame, largest};
 
 /// Roundings that an estimate takes beyond those of its dimension: partial sums are added in the end.
 const SUMS: usize = 8;
 
-/// Rounds a row of finite numbers to nearest, ties to even.
+/// Rounds to nearest, ties to even.
+#[inline]
+fn nearest(number: f32) -> u16 {
+    let bits = number.to_bits();
+    ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16
+}
+
+/// Rounds a row of finite numbers.
 pub(crate) fn round_row(row: &[f32], copy: &mut [u16]) -> RowBound {
     if !is_tame(largest(row)) {
         copy.fill(0);
         return RowBound::NONE;
     }
-    for (copy, number) in copy.iter_mut().zip(row) {
-        let bits = number.to_bits();
-        *copy = ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16;
+    for (copy, &number) in copy.iter_mut().zip(row) {
+        *copy = nearest(number);
     }
     RowBound::of(row, 1.0, copy.iter().map(|&bits| f64::from(widen(bits))))
 }
@@ -24,13 +30,31 @@ pub(crate) fn widen(bits: u16) -> f32 {
     f32::from_bits(u32::from(bits) << 16)
 }
 
-/// The bound of a query, which stays as it is.
+/// The bound of a query that stays as it is.
 pub(crate) fn bound_query(query: &[f32]) -> QueryBound {
     if is_tame(largest(query)) {
-        QueryBound::of(query, 1.0, 0.0, query.len() + SUMS)
+        QueryBound::of(query, 1.0, 0.0, Sums { roundings: query.len() + SUMS, are_flushed: false })
     } else {
         QueryBound::NONE
     }
+}
+
+/// Rounds a query of finite numbers, for the instruction that multiplies pairs: products of bfloat16 are exact, each is
+/// added with one rounding in whatever order, and what is subnormal becomes zero (Intel 64 and IA-32 Architectures Software
+/// Developer's Manual, volume 2, VDPBF16PS).
+pub(crate) fn round_query(query: &[f32], copy: &mut [u16]) -> QueryBound {
+    copy.fill(0);
+    if !is_tame(largest(query)) {
+        return QueryBound::NONE;
+    }
+    let mut error = 0.0;
+    for (copy, &number) in copy.iter_mut().zip(query) {
+        *copy = nearest(number);
+        let distance = f64::from(number) - f64::from(widen(*copy));
+        error += distance * distance;
+    }
+    let sums = Sums { roundings: query.len() + SUMS, are_flushed: true };
+    QueryBound::of(query, 1.0, error.sqrt(), sums)
 }
 
 #[cfg(test)]

@@ -21,6 +21,10 @@ const UNIT_ROUNDOFF: f64 = 1.0 / (1 << 24) as f64;
 /// What subnormal sums lose at each position, as a part of the product of the norms.
 const UNDERFLOW: f64 = 1.0 / (1_u64 << 49) as f64;
 
+/// The same, and what subnormal numbers and products lose, where all that is subnormal becomes zero: 2⁻¹²⁶ in place of
+/// 2⁻¹⁴⁹.
+const FLUSHED: f64 = 4.0 / (1_u64 << 26) as f64;
+
 /// Norms and errors are made greater by this part: it covers the roundings of their own sums in f64, and of the few
 /// operations in f32 that compare a bound with a floor.
 const MARGIN: f64 = 1.0 / (1 << 18) as f64;
@@ -75,6 +79,20 @@ impl RowBound {
     }
 }
 
+/// How an estimate's products are added.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sums {
+    /// Roundings that a sum takes in f32.
+    pub(crate) roundings: usize,
+    /// Whether what is subnormal becomes zero.
+    pub(crate) are_flushed: bool,
+}
+
+impl Sums {
+    /// Sums of integers.
+    pub(crate) const EXACT: Self = Self { roundings: 0, are_flushed: false };
+}
+
 /// What the copy of a query says about its scores.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct QueryBound {
@@ -91,14 +109,14 @@ impl QueryBound {
     /// A query of which nothing is known.
     pub(crate) const NONE: Self = Self { norm: 1.0, unit: 0.0, share: f32::INFINITY };
 
-    /// The bound of `query`, whose copy has the given scale and is at most `error` from it; `roundings` is what an
-    /// estimate takes in f32, none where it is a sum of integers.
-    pub(crate) fn of(query: &[f32], scale: f64, error: f64, roundings: usize) -> Self {
+    /// The bound of `query`, whose copy has the given scale and is at most `error` from it.
+    pub(crate) fn of(query: &[f32], scale: f64, error: f64, Sums { roundings, are_flushed }: Sums) -> Self {
         let square: f64 = query.iter().map(|&number| f64::from(number) * f64::from(number)).sum();
         let norm = if square > 0.0 { square.sqrt() * (1.0 + MARGIN) } else { 1.0 };
         let error = error * (1.0 + MARGIN) / norm;
         let estimate = gamma(roundings);
-        let underflow = UNDERFLOW * (query.len() + roundings) as f64;
+        let lost = if are_flushed { FLUSHED } else { UNDERFLOW };
+        let underflow = UNDERFLOW * query.len() as f64 + lost * roundings as f64;
         let rounded = ESTIMATE * (1.0 + error + estimate);
         let share = raised(error + gamma(query.len()) + estimate + underflow + rounded);
         if share.is_finite() { Self { norm, unit: (scale / norm) as f32, share } } else { Self::NONE }
@@ -141,12 +159,15 @@ mod tests {
         {
             assert_eq!(is_tame(largest(&[0.0, -number])), tame, "{number}");
         }
-        assert_eq!(QueryBound::of(&[1.0; 2], 1.0, 0.0, 1 << 24), QueryBound::NONE);
+        assert_eq!(
+            QueryBound::of(&[1.0; 2], 1.0, 0.0, Sums { roundings: 1 << 24, are_flushed: false }),
+            QueryBound::NONE
+        );
     }
 
     #[test]
     fn floors_are_below_the_score() {
-        let bound = QueryBound::of(&[3.0, 4.0], 1.0, 0.0, 0);
+        let bound = QueryBound::of(&[3.0, 4.0], 1.0, 0.0, Sums::EXACT);
         for score in [7.0, -7.0, 0.0, 1e-45, f32::NEG_INFINITY] {
             assert!(f64::from(bound.floor(score)) * bound.norm <= f64::from(score), "{score}");
         }

@@ -4,7 +4,7 @@
 //! rounded as finely as sums of 32 bits allow, since that costs nothing: its share of the error vanishes beside the
 //! document's.
 
-use super::bound::{QueryBound, RowBound, is_tame, largest};
+use super::bound::{QueryBound, RowBound, Sums, is_tame, largest};
 
 /// The largest number of a document's copy.
 const STEPS: f32 = 127.0;
@@ -41,7 +41,7 @@ pub(crate) fn round_query(query: &[f32], copy: &mut [i16]) -> QueryBound {
         let distance = number - f64::from(*copy) * scale;
         error += distance * distance;
     }
-    QueryBound::of(query, scale, error.sqrt(), 0)
+    QueryBound::of(query, scale, error.sqrt(), Sums::EXACT)
 }
 
 #[cfg(test)]

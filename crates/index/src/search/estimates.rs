@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use crate::kernel::rounded::{INT8_WIDTH, bf16_lone, int8_lone, int8_panel, pair, widen_bf16, widen_int8};
+use crate::kernel::rounded::{
+    PANEL_WIDTH, bf16_lone, bf16_panel, has_pairs_of_bf16, int8_lone, int8_panel, pair, widen_bf16,
+    widen_int8,
+};
 use crate::kernel::{Block, Kernel, MOST_WIDTH, Scores};
 use crate::level::SimdLevel;
 use crate::rounded::bound::QueryBound;
@@ -52,7 +55,7 @@ pub(super) struct Int8<'a> {
 pub(super) enum Int8Panel {
     /// One query, `[dim]`.
     Lone(Vec<i16>),
-    /// Pairs of neighbouring positions, `[⌈dim / 2⌉, INT8_WIDTH]`.
+    /// Pairs of neighbouring positions, `[⌈dim / 2⌉, PANEL_WIDTH]`.
     Many(Vec<i32>),
 }
 
@@ -65,7 +68,7 @@ impl Estimates for Int8<'_> {
     }
 
     fn width(&self, left: usize) -> usize {
-        if left == 1 { 1 } else { INT8_WIDTH }
+        if left == 1 { 1 } else { PANEL_WIDTH }
     }
 
     fn pack(&self, queries: &[f32], width: usize) -> (Int8Panel, Vec<QueryBound>) {
@@ -118,11 +121,25 @@ pub(super) struct Bf16<'a> {
     pub(super) level: SimdLevel,
 }
 
-/// Queries as they are, for rows that are widened.
-pub(super) struct Bf16Panel {
-    /// `[dim, width]`.
-    values: Vec<f32>,
-    kernel: Kernel,
+impl Bf16<'_> {
+    /// Whether the rows are multiplied as they lie in the file, which takes queries in bfloat16, too.
+    fn has_pairs(&self) -> bool {
+        self.dim.is_multiple_of(2) && has_pairs_of_bf16(self.level)
+    }
+
+    fn rows(&self, documents: Range<usize>) -> &[u16] {
+        &self.numbers[documents.start * self.dim..documents.end * self.dim]
+    }
+}
+
+/// Queries beside rows in bfloat16.
+pub(super) enum Bf16Panel {
+    /// One query as it is, `[dim]`.
+    Lone(Vec<f32>),
+    /// Queries as they are for rows that are widened, `[dim, width]`.
+    Wide(Vec<f32>, Kernel),
+    /// Rounded queries, `[dim / 2, PANEL_WIDTH]` pairs.
+    Pairs(Vec<i32>),
 }
 
 impl Estimates for Bf16<'_> {
@@ -130,22 +147,39 @@ impl Estimates for Bf16<'_> {
     type Wide = f32;
 
     fn bytes_a_row(&self) -> usize {
-        self.dim * size_of::<f32>()
+        self.dim * if self.has_pairs() { size_of::<u16>() } else { size_of::<f32>() }
     }
 
     fn width(&self, left: usize) -> usize {
-        Kernel::for_queries(self.level, left).width
+        if left > 1 && self.has_pairs() { PANEL_WIDTH } else { Kernel::for_queries(self.level, left).width }
     }
 
     fn pack(&self, queries: &[f32], width: usize) -> (Bf16Panel, Vec<QueryBound>) {
-        let values = lay_out(queries, self.dim, width);
+        if width > 1 && self.has_pairs() {
+            let (mut panel, mut copy) = (vec![0; self.dim / 2 * width], vec![0; self.dim]);
+            let mut bounds = Vec::with_capacity(width);
+            for (lane, query) in queries.chunks_exact(self.dim).enumerate() {
+                bounds.push(bf16::round_query(query, &mut copy));
+                for (place, two) in copy.as_chunks::<2>().0.iter().enumerate() {
+                    panel[place * width + lane] = pair(two[0].cast_signed(), two[1].cast_signed());
+                }
+            }
+            return (Bf16Panel::Pairs(panel), bounds);
+        }
         let bounds = queries.chunks_exact(self.dim).map(bf16::bound_query).collect();
-        (Bf16Panel { values, kernel: Kernel::for_queries(self.level, width) }, bounds)
+        let values = lay_out(queries, self.dim, width);
+        let panel = match width {
+            1 => Bf16Panel::Lone(values),
+            _ => Bf16Panel::Wide(values, Kernel::for_queries(self.level, width)),
+        };
+        (panel, bounds)
     }
 
     fn widen(&self, tile: Range<usize>, wide: &mut Vec<f32>) {
-        wide.resize(tile.len() * self.dim, 0.0);
-        widen_bf16(self.level, &self.numbers[tile.start * self.dim..tile.end * self.dim], wide);
+        if !self.has_pairs() {
+            wide.resize(tile.len() * self.dim, 0.0);
+            widen_bf16(self.level, self.rows(tile), wide);
+        }
     }
 
     fn estimate(
@@ -156,25 +190,30 @@ impl Estimates for Bf16<'_> {
         wide: &[f32],
         values: &mut [f32],
     ) {
-        let kernel = panel.kernel;
-        if kernel.width == 1 {
-            let rows = (first + within.start) * self.dim..(first + within.end) * self.dim;
-            return bf16_lone(self.level, &panel.values, &self.numbers[rows], values);
+        let documents = first + within.start..first + within.end;
+        match panel {
+            Bf16Panel::Lone(query) => bf16_lone(self.level, query, self.rows(documents), values),
+            Bf16Panel::Pairs(panel) => bf16_panel(self.level, panel, self.rows(documents), values),
+            Bf16Panel::Wide(panel, kernel) => {
+                let rows = &wide[within.start * self.dim..within.end * self.dim];
+                score_all(*kernel, panel, self.dim, rows, values);
+            }
         }
-        // The kernel's own floors do not know how far a row may be off, so everything leaves it.
-        let floors = [f32::INFINITY; MOST_WIDTH];
-        let mut scores = Scores::new();
-        let mut rows = &wide[within.start * self.dim..within.end * self.dim];
-        let mut values = values;
-        while !rows.is_empty() {
-            let count = if rows.len() >= kernel.rows * self.dim { kernel.rows } else { 1 };
-            let (now, later) = rows.split_at(count * self.dim);
-            let block =
-                Block { panel: &panel.values, rows: now, dim: self.dim, floors: &floors[..kernel.width] };
-            kernel.score(block, &mut scores);
-            let (out, rest) = values.split_at_mut(count * kernel.width);
-            out.copy_from_slice(&scores.values[..count * kernel.width]);
-            (rows, values) = (later, rest);
-        }
+    }
+}
+
+/// The scores of some rows into `[rows, width]`. The kernel's own floors do not know how far a row may be off, so
+/// everything leaves it.
+fn score_all(kernel: Kernel, panel: &[f32], dim: usize, mut rows: &[f32], mut values: &mut [f32]) {
+    let floors = [f32::INFINITY; MOST_WIDTH];
+    let mut scores = Scores::new();
+    while !rows.is_empty() {
+        let count = if rows.len() >= kernel.rows * dim { kernel.rows } else { 1 };
+        let (now, later) = rows.split_at(count * dim);
+        let block = Block { panel, rows: now, dim, floors: &floors[..kernel.width] };
+        kernel.score(block, &mut scores);
+        let (out, rest) = values.split_at_mut(count * kernel.width);
+        out.copy_from_slice(&scores.values[..count * kernel.width]);
+        (rows, values) = (later, rest);
     }
 }

@@ -9,8 +9,11 @@ use std::arch::x86_64::{
     _mm256_setzero_si256, _mm256_slli_epi32, _mm256_storeu_ps, _mm256_storeu_si256,
 };
 
-use super::INT8_WIDTH;
+use super::PANEL_WIDTH;
 use super::portable;
+
+/// Rows that the integers' kernel holds in registers at once.
+pub(super) const ROWS: usize = 6;
 
 /// Rows that one query takes at once: as many sums as are needed to keep the multipliers busy.
 const LONE_ROWS: usize = 8;
@@ -57,10 +60,10 @@ pub(super) unsafe fn int8_panel<const ROWS: usize>(panel: &[i32], rows: &[i32], 
                     *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(half, document));
                 }
             }
-            queries = queries.add(INT8_WIDTH);
+            queries = queries.add(PANEL_WIDTH);
         }
     }
-    for (values, sums) in values.as_chunks_mut::<INT8_WIDTH>().0.iter_mut().zip(sums) {
+    for (values, sums) in values.as_chunks_mut::<PANEL_WIDTH>().0.iter_mut().zip(sums) {
         for (values, sum) in values.as_chunks_mut::<8>().0.iter_mut().zip(sums) {
             // SAFETY: the chunk has room for the eight numbers of a register.
             unsafe { _mm256_storeu_ps(values.as_mut_ptr(), _mm256_cvtepi32_ps(sum)) };

@@ -5,19 +5,20 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod sieve_avx2;
+#[cfg(target_arch = "x86_64")]
+mod sieve_avx512;
 
 use crate::kernel::{MOST_ROWS, MOST_WIDTH};
 use crate::level::SimdLevel;
 use crate::rounded::bound::RowBound;
 
-/// Rows that the integers' kernel holds in registers at once.
-pub(crate) const INT8_ROWS: usize = 6;
-
-/// Queries of the integers' panel.
-pub(crate) const INT8_WIDTH: usize = 16;
+/// Queries of a panel of pairs.
+pub(crate) const PANEL_WIDTH: usize = 16;
 
 /// What the sieve knows of the queries of a panel, `[width]` each.
 pub(crate) struct Lanes<'a> {
@@ -27,6 +28,22 @@ pub(crate) struct Lanes<'a> {
     pub(crate) shares: &'a [f32],
     /// The part of its norm below which a query is not interested.
     pub(crate) floors: &'a [f32],
+}
+
+/// Whether an instruction multiplies pairs of integers for sixteen queries.
+fn has_pairs_of_integers(level: SimdLevel) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return level == SimdLevel::Avx512 && is_x86_feature_detected!("avx512vnni");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// Whether [`bf16_panel`] can be asked: whether an instruction multiplies pairs of bfloat16 for sixteen queries.
+pub(crate) fn has_pairs_of_bf16(level: SimdLevel) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return level == SimdLevel::Avx512 && is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
 }
 
 fn is_avx2(level: SimdLevel) -> bool {
@@ -53,31 +70,74 @@ pub(crate) fn widen_int8(level: SimdLevel, numbers: &[i8], dim: usize, pairs: &m
     }
 }
 
-/// The sums of integers of some rows for the [`INT8_WIDTH`] queries of a panel: `rows` `[rows, pairs]`, `panel`
-/// `[pairs, INT8_WIDTH]`, `values` `[rows, INT8_WIDTH]`.
+/// The sums of integers of some rows for the [`PANEL_WIDTH`] queries of a panel: `rows` `[rows, pairs]`, `panel`
+/// `[pairs, PANEL_WIDTH]`, `values` `[rows, PANEL_WIDTH]`.
 pub(crate) fn int8_panel(level: SimdLevel, panel: &[i32], rows: &[i32], values: &mut [f32]) {
-    let pairs = panel.len() / INT8_WIDTH;
+    let pairs = panel.len() / PANEL_WIDTH;
     let count = rows.len() / pairs;
     assert!(
-        panel.len() == pairs * INT8_WIDTH
+        panel.len() == pairs * PANEL_WIDTH
             && rows.len() == count * pairs
-            && values.len() == count * INT8_WIDTH,
+            && values.len() == count * PANEL_WIDTH,
         "rows, panel and values have one shape"
     );
-    let (many, rest) = rows.split_at(count / INT8_ROWS * INT8_ROWS * pairs);
-    let (many_values, rest_values) = values.split_at_mut(count / INT8_ROWS * INT8_ROWS * INT8_WIDTH);
-    let blocks =
-        many.chunks_exact(INT8_ROWS * pairs).zip(many_values.chunks_exact_mut(INT8_ROWS * INT8_WIDTH));
-    let singles = rest.chunks_exact(pairs).zip(rest_values.chunks_exact_mut(INT8_WIDTH));
-    if is_avx2(level) {
-        // SAFETY: the level is available, and the slices have the shapes that the chunks give them.
-        #[cfg(target_arch = "x86_64")]
-        unsafe {
-            blocks.for_each(|(rows, values)| avx2::int8_panel::<INT8_ROWS>(panel, rows, values));
-            singles.for_each(|(rows, values)| avx2::int8_panel::<1>(panel, rows, values));
-        }
-    } else {
-        blocks.chain(singles).for_each(|(rows, values)| portable::int8_panel(panel, rows, values));
+    // SAFETY of the calls: the level is available and the feature was found; `in_blocks` gives what the shapes are checked for.
+    #[cfg(target_arch = "x86_64")]
+    if has_pairs_of_integers(level) {
+        let many = |rows: &[i32], values: &mut [f32]| unsafe {
+            avx512::int8_panel::<{ avx512::ROWS }>(panel, rows, values);
+        };
+        let one = |rows: &[i32], values: &mut [f32]| unsafe { avx512::int8_panel::<1>(panel, rows, values) };
+        return in_blocks::<_, { avx512::ROWS }>(rows, pairs, values, many, one);
+    } else if is_avx2(level) {
+        let many = |rows: &[i32], values: &mut [f32]| unsafe {
+            avx2::int8_panel::<{ avx2::ROWS }>(panel, rows, values);
+        };
+        let one = |rows: &[i32], values: &mut [f32]| unsafe { avx2::int8_panel::<1>(panel, rows, values) };
+        return in_blocks::<_, { avx2::ROWS }>(rows, pairs, values, many, one);
+    }
+    portable::int8_panel(panel, rows, values);
+}
+
+/// The sums of some rows of bfloat16, as they lie in the file, for the [`PANEL_WIDTH`] queries of a panel: `rows` `[rows,
+/// dim]` with an even `dim`, `panel` `[dim / 2, PANEL_WIDTH]`, `values` `[rows, PANEL_WIDTH]`.
+///
+/// # Panics
+/// The shapes do not fit, or [`has_pairs_of_bf16`] is false.
+pub(crate) fn bf16_panel(level: SimdLevel, panel: &[i32], rows: &[u16], values: &mut [f32]) {
+    let dim = panel.len() / PANEL_WIDTH * 2;
+    assert!(has_pairs_of_bf16(level), "pairs of bfloat16 at level {level}");
+    assert_eq!(rows.len() * PANEL_WIDTH, values.len() * dim, "rows, panel and values have one shape");
+    // SAFETY of the calls: as in `int8_panel`.
+    #[cfg(target_arch = "x86_64")]
+    in_blocks::<_, { avx512::ROWS }>(
+        rows,
+        dim,
+        values,
+        |rows, values| unsafe { avx512::bf16_panel::<{ avx512::ROWS }>(panel, rows, values) },
+        |rows, values| unsafe { avx512::bf16_panel::<1>(panel, rows, values) },
+    );
+}
+
+/// Hands rows of `columns` numbers, with their values, to `many`, `ROWS` at a time, and what is left to `one`.
+#[cfg(target_arch = "x86_64")]
+fn in_blocks<T, const ROWS: usize>(
+    rows: &[T],
+    columns: usize,
+    values: &mut [f32],
+    many: impl Fn(&[T], &mut [f32]),
+    one: impl Fn(&[T], &mut [f32]),
+) {
+    let count = rows.len() / columns.max(1) / ROWS * ROWS;
+    let (blocks, rest) = rows.split_at(count * columns);
+    let (block_values, rest_values) = values.split_at_mut(count * PANEL_WIDTH);
+    let blocks = blocks.chunks_exact((ROWS * columns).max(1));
+    for (rows, values) in blocks.zip(block_values.chunks_exact_mut(ROWS * PANEL_WIDTH)) {
+        many(rows, values);
+    }
+    let rest = rest.chunks_exact(columns.max(1));
+    for (row, values) in rest.zip(rest_values.chunks_exact_mut(PANEL_WIDTH)) {
+        one(row, values);
     }
 }
 
@@ -140,10 +200,17 @@ pub(crate) fn sieve(
             && lanes.floors.len() == width,
         "rows and lanes have one shape"
     );
-    match is_avx2(level) && width.is_multiple_of(8) {
+    match level {
         // SAFETY: the level is available, and the shapes were checked above.
         #[cfg(target_arch = "x86_64")]
-        true => unsafe { sieve_avx2::sieve(values, bounds, lanes, kept) },
+        SimdLevel::Avx512 if width.is_multiple_of(16) => unsafe {
+            sieve_avx512::sieve(values, bounds, lanes, kept);
+        },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx512 | SimdLevel::Avx2 if width.is_multiple_of(8) => unsafe {
+            sieve_avx2::sieve(values, bounds, lanes, kept);
+        },
         _ => portable::sieve(values, bounds, lanes, kept),
     }
 }
@@ -168,30 +235,30 @@ mod tests {
     #[test]
     fn sums_of_integers_are_those_of_whole_numbers_at_every_level() {
         for dim in [1, 2, 15, 16, 17, 48, 131] {
-            let rows: Vec<i8> = integers(13 * dim, 127).into_iter().map(|number| number as i8).collect();
+            let rows: Vec<i8> = integers(29 * dim, 127).into_iter().map(|number| number as i8).collect();
             let queries: Vec<i16> =
-                integers(INT8_WIDTH * dim, 16_000).into_iter().map(|number| number as i16).collect();
+                integers(PANEL_WIDTH * dim, 16_000).into_iter().map(|number| number as i16).collect();
             let sum = |query: &[i16], row: &[i8]| -> i64 {
                 query.iter().zip(row).map(|(&a, &b)| i64::from(a) * i64::from(b)).sum()
             };
             let pairs = dim.div_ceil(2);
-            let mut panel = vec![0; pairs * INT8_WIDTH];
+            let mut panel = vec![0; pairs * PANEL_WIDTH];
             for (lane, query) in queries.chunks_exact(dim).enumerate() {
                 for (place, two) in query.chunks(2).enumerate() {
-                    panel[place * INT8_WIDTH + lane] = pair(two[0], two.get(1).copied().unwrap_or(0));
+                    panel[place * PANEL_WIDTH + lane] = pair(two[0], two.get(1).copied().unwrap_or(0));
                 }
             }
             for level in levels() {
-                let mut widened = vec![0; 13 * pairs];
+                let mut widened = vec![0; 29 * pairs];
                 widen_int8(level, &rows, dim, &mut widened);
-                let mut values = vec![0.0; 13 * INT8_WIDTH];
+                let mut values = vec![0.0; 29 * PANEL_WIDTH];
                 int8_panel(level, &panel, &widened, &mut values);
-                let mut alone = vec![0.0; 13];
+                let mut alone = vec![0.0; 29];
                 for (lane, query) in queries.chunks_exact(dim).enumerate() {
                     int8_lone(level, query, &rows, &mut alone);
                     for (row, numbers) in rows.chunks_exact(dim).enumerate() {
                         let expected = sum(query, numbers) as f32;
-                        let value = values[row * INT8_WIDTH + lane];
+                        let value = values[row * PANEL_WIDTH + lane];
                         assert_eq!(value.to_bits(), expected.to_bits(), "{level}, {dim}, row {row}");
                         assert_eq!(
                             alone[row].to_bits(),
@@ -227,8 +294,37 @@ mod tests {
     }
 
     #[test]
+    fn sums_of_pairs_of_bfloat16_are_near_those_of_f64() {
+        let bits = |count: usize, most: i32| -> Vec<u16> {
+            integers(count, most).into_iter().map(|number| ((number as f32).to_bits() >> 16) as u16).collect()
+        };
+        for (level, dim) in levels().flat_map(|level| [2, 16, 34, 130].map(|dim| (level, dim))) {
+            if !has_pairs_of_bf16(level) {
+                continue;
+            }
+            let (rows, queries) = (bits(29 * dim, 100), bits(PANEL_WIDTH * dim, 9000));
+            let mut panel = vec![0; dim / 2 * PANEL_WIDTH];
+            for (lane, query) in queries.chunks_exact(dim).enumerate() {
+                for (place, two) in query.as_chunks::<2>().0.iter().enumerate() {
+                    panel[place * PANEL_WIDTH + lane] = pair(two[0] as i16, two[1] as i16);
+                }
+            }
+            let mut values = vec![f32::NAN; 29 * PANEL_WIDTH];
+            bf16_panel(level, &panel, &rows, &mut values);
+            let wide = |bits: &u16| f64::from(f32::from_bits(u32::from(*bits) << 16));
+            for (row, values) in rows.chunks_exact(dim).zip(values.chunks_exact(PANEL_WIDTH)) {
+                for (query, &value) in queries.chunks_exact(dim).zip(values) {
+                    let products = row.iter().zip(query).map(|(a, b)| wide(a) * wide(b));
+                    let (sum, size) = products.fold((0.0, 0.0), |(sum, size), x| (sum + x, size + x.abs()));
+                    assert!((f64::from(value) - sum).abs() <= size * 1e-5, "{level}, {dim}: {value}, {sum}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn the_sieve_lets_nothing_through_below_the_floor_and_all_that_is_unknown() {
-        for (level, width) in levels().flat_map(|level| [1, 8, 32].map(|width| (level, width))) {
+        for (level, width) in levels().flat_map(|level| [1, 8, 16, 32].map(|width| (level, width))) {
             let (units, shares) = (vec![0.5; width], vec![0.25; width]);
             // The estimate is 10 × 2 × 0.5, the bound 1 + 0.25 × 4.
             for (floor, expected) in [(12.5, false), (12.0, true), (f32::NEG_INFINITY, true)] {

@@ -1,6 +1,6 @@
 //! The estimates in plain Rust: the oracle of the others.
 
-use super::{INT8_WIDTH, Lanes, pair};
+use super::{Lanes, PANEL_WIDTH, pair};
 use crate::kernel::MOST_ROWS;
 use crate::rounded::bf16::widen;
 use crate::rounded::bound::RowBound;
@@ -12,10 +12,10 @@ pub(super) fn widen_int8(numbers: &[i8], pairs: &mut [i32]) {
 }
 
 pub(super) fn int8_panel(panel: &[i32], rows: &[i32], values: &mut [f32]) {
-    let pairs = panel.len() / INT8_WIDTH;
-    for (row, values) in rows.chunks_exact(pairs).zip(values.chunks_exact_mut(INT8_WIDTH)) {
-        let mut sums = [0_i32; INT8_WIDTH];
-        for (&document, queries) in row.iter().zip(panel.chunks_exact(INT8_WIDTH)) {
+    let pairs = panel.len() / PANEL_WIDTH;
+    for (row, values) in rows.chunks_exact(pairs).zip(values.chunks_exact_mut(PANEL_WIDTH)) {
+        let mut sums = [0_i32; PANEL_WIDTH];
+        for (&document, queries) in row.iter().zip(panel.chunks_exact(PANEL_WIDTH)) {
             let [first, second] = halves(document);
             for (sum, &query) in sums.iter_mut().zip(queries) {
                 let [a, b] = halves(query);

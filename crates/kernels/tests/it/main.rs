@@ -1,6 +1,7 @@
 //! The operators against finite differences, against the reference, and against themselves on other threads.
 
 mod agreement;
+mod attention_in_bf16;
 mod draws;
 mod gradients;
 mod known_values;

@@ -6,6 +6,8 @@ PEERS is the folder of the programs that do the work with PyTorch, sentence-tran
 line of JSON.  Encoding is timed with everything that the command does (loading the model and writing the index included)
 and the peers without their loading.  Training is timed over the steps after the first two, training of the block on a frozen
 encoder in pairs a second after the first twenty; its vectors are made by the first run and found by the others.
+An encoding's GOP/s are the operations of its products and of attention at the mean length, for the share of the limit that
+`cargo bench -p sbmoe-kernels` measures.
 What the engines encode is compared too: the largest difference of a number from PyTorch's, and the smallest cosine.
 """
 import argparse
@@ -67,8 +69,19 @@ def encode_ours(precision):
         command = [arguments.sbmoe, "encode", "--model", arguments.model, *switches, "--precision", precision, "--json"]
         out, memory = measured(command)
         report = json.loads(out)
+        RATES[precision] = operations(report["tokens"] / arguments.documents) * report["tokens"] / report["seconds"] / 1e9
         shutil.copy(Path(folder) / "index" / "vectors.npy", WORK / "sbmoe.npy")
         return report["tokens"] / report["seconds"], memory
+
+
+RATES = {}
+
+
+def operations(length):
+    """Of a token in a text of so many: the products' and attention's multiplications and additions."""
+    shape = json.loads((Path(arguments.model) / "config.json").read_text())
+    hidden, inner = shape["hidden_size"], shape["intermediate_size"]
+    return shape["num_hidden_layers"] * (8 * hidden * hidden + 4 * hidden * inner + 4 * hidden * length)
 
 
 def agreement(engine):
@@ -124,6 +137,7 @@ for work in arguments.work:
         ratio = statistics.median(r["sbmoe"][0] / r[name][0] for r in rounds)
         print(f"{work:10} {name:9} {speed:8.0f} {unit}/s {memory:7.0f} MB   sbmoe/{name} {ratio:.2f}", flush=True)
     if work in ["encode", "bf16", "int8"]:
+        print(f"{work:10} sbmoe     {RATES['f32' if work == 'encode' else work]:.0f} GOP/s", flush=True)
         if not (WORK / "torch.npy").exists():
             encode_peer("torch")
         for engine in ["sbmoe", *(name for name in peers if name != "torch")]:

@@ -7,49 +7,12 @@
 
 use super::form::Form;
 use super::lanes::{LANES, Lanes};
+use super::left::{Layout, Left};
 use super::level::{Level, multiversion};
-use super::packing::{Panels, rows_of, tile_rows};
+use super::packing::{Panels, tile_rows};
 #[cfg(target_arch = "x86_64")]
 use super::sixteen::{Avx2, Avx2Pairs, Avx512, Avx512Bf16, Avx512Bytes, Avx512Pairs};
 use super::sixteen::{Portable, PortablePairs, Sixteen};
-
-/// The left operand of a product.
-#[derive(Clone, Copy)]
-pub(super) struct Left<'a> {
-    values: &'a [f32],
-    layout: Layout,
-}
-
-/// Where the element of a row and an inner index lies.
-#[derive(Clone, Copy)]
-enum Layout {
-    /// Rows at this distance from each other.
-    Rows(usize),
-    /// Inner indices at this distance from each other, the rows of each side by side.
-    Columns(usize),
-    /// As columns, for as many rows at a time as the registers hold; a panel has this many inner indices in memory.
-    Panels(usize),
-}
-
-impl<'a> Left<'a> {
-    /// Rows that lie `stride` elements apart.
-    pub(super) fn rows(values: &'a [f32], stride: usize) -> Self {
-        Self { values, layout: Layout::Rows(stride) }
-    }
-
-    /// The transpose of rows that lie `stride` elements apart.
-    pub(super) fn columns(values: &'a [f32], stride: usize) -> Self {
-        Self { values, layout: Layout::Columns(stride) }
-    }
-
-    /// What [`pack_columns`](super::packing::pack_columns) wrote for an inner index of `depth`: rows from `row`, which begins a panel, and inner
-    /// indices from `first`.
-    pub(super) fn panels(level: Level, packed: &'a [f32], depth: usize, row: usize, first: usize) -> Self {
-        let height = rows_of(level);
-        debug_assert!(row.is_multiple_of(height), "row {row} lies inside a panel of {height}");
-        Self { values: &packed[row * depth + first * height..], layout: Layout::Panels(depth) }
-    }
-}
 
 /// `ROWS` rows by `WIDE` panels of a product, all in registers.
 ///
@@ -320,7 +283,7 @@ unsafe fn blocked<V: Sixteen, const WIDTH: usize>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::packing::{Rows, pack, pack_by, panels};
+    use super::super::packing::{Rows, pack, pack_by, pack_transposed, panels};
     use super::*;
     use crate::Key;
 
@@ -392,6 +355,46 @@ mod tests {
                     check::<4, { tile_rows(4) }>(n, 9, columns, is_transposed);
                     check::<8, { tile_rows(8) }>(n, 9, columns, is_transposed);
                     check::<16, { tile_rows(16) }>(n, 9, columns, is_transposed);
+                }
+            }
+        }
+    }
+
+    /// Also where a processor would choose bytes.
+    #[test]
+    fn pairs_of_integers_are_summed_exactly_at_every_level() {
+        let integers = |purpose: &str, n: usize| -> Vec<i16> {
+            (0..n).map(|i| (Key::new(2).purpose(purpose).with(i as u64).normal() * 99.0) as i16).collect()
+        };
+        let words = |integers: &[i16]| -> Vec<f32> {
+            let pairs = integers.as_chunks::<2>().0.iter();
+            pairs.map(|[a, b]| f32::from_bits(u32::from(*a as u16) | u32::from(*b as u16) << 16)).collect()
+        };
+        for level in Level::available() {
+            for (n, depth, columns) in [(1, 1, 1), (13, 9, 40), (31, 5, 50)] {
+                // `[n, depth]` pairs, and `[columns, depth]` of the transpose.
+                let (left, right) = (integers("left", 2 * n * depth), integers("right", 2 * columns * depth));
+                let mut packed = vec![f32::NAN; panels(columns) * LANES * depth];
+                let rows = words(&right);
+                pack_transposed(
+                    level,
+                    Rows { values: &rows, stride: depth, columns: depth },
+                    columns,
+                    &mut packed,
+                );
+                let (stride, left_words) = (panels(columns) * LANES, words(&left));
+                let mut out = vec![f32::NAN; n * stride];
+                let right_panels = Panels::new(Form::Pairs, &packed, depth);
+                let operand = Left::rows(&left_words, depth);
+                multiply(level, operand, n, right_panels, false, &mut out, stride);
+                for (row, column) in (0..n).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+                    let pairs = left[2 * row * depth..][..2 * depth].iter().zip(&right[2 * column * depth..]);
+                    let sum: i32 = pairs.map(|(&a, &b)| i32::from(a) * i32::from(b)).sum();
+                    assert_eq!(
+                        out[row * stride + column].to_bits().cast_signed(),
+                        sum,
+                        "{level} {n}×{columns}"
+                    );
                 }
             }
         }

@@ -2,11 +2,11 @@
 
 use std::array;
 
-use super::block::Left;
 use super::form::Form;
 use super::lanes::{LANES, Lanes};
+use super::left::Left;
 use super::level::{Level, multiversion};
-use super::squares::transpose_sixteen;
+use super::squares::transpose;
 
 /// Rows of a tile in registers.
 pub(super) const fn tile_rows(width: usize) -> usize {
@@ -117,7 +117,7 @@ multiversion! {
             let first = panel * LANES;
             let height = LANES.min(n - first);
             if height == LANES {
-                pack_panel::<WIDTH>(rows.from(first), packed);
+                transpose_sixteen(rows.from(first), packed);
             } else {
                 packed.fill([0.0; LANES]);
                 for lane in 0..height {
@@ -130,16 +130,23 @@ multiversion! {
     }
 }
 
-/// Sixteen rows as columns, sixteen by sixteen.
+/// Sixteen rows as columns, four by four.
 #[inline(always)]
-fn pack_panel<const WIDTH: usize>(rows: Rows<'_>, packed: &mut [Lanes]) {
-    let lanes: [(&[Lanes], &[f32]); LANES] = array::from_fn(|lane| rows.row(lane).as_chunks());
-    let (squares, rest) = packed.as_chunks_mut::<LANES>();
-    for (place, columns) in squares.iter_mut().enumerate() {
-        transpose_sixteen::<WIDTH>(lanes.map(|(row, _)| &row[place]), columns);
+fn transpose_sixteen(rows: Rows<'_>, packed: &mut [Lanes]) {
+    let (squares, rest) = packed.as_chunks_mut::<4>();
+    let whole = 4 * squares.len();
+    for row in (0..LANES).step_by(4) {
+        let (a, b) = (rows.row(row).as_chunks().0, rows.row(row + 1).as_chunks().0);
+        let (c, d) = (rows.row(row + 2).as_chunks().0, rows.row(row + 3).as_chunks().0);
+        for ((((to, a), b), c), d) in squares.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+            let columns = transpose([*a, *b, *c, *d]);
+            for (to, column) in to.iter_mut().zip(columns) {
+                to[row..row + 4].copy_from_slice(&column);
+            }
+        }
     }
-    for (lane, (_, row)) in lanes.into_iter().enumerate() {
-        for (to, x) in rest.iter_mut().zip(row) {
+    for lane in 0..LANES {
+        for (to, x) in rest.iter_mut().zip(&rows.row(lane)[whole..]) {
             to[lane] = *x;
         }
     }

@@ -4,9 +4,10 @@
 //! panel's chunk stays in the first cache while the tile's rows pass over it.
 
 use super::Cpu;
-use super::block::{Left, multiply};
+use super::block::multiply;
 use super::form::Form;
 use super::lanes::LANES;
+use super::left::Left;
 use super::memory::Buffer;
 use super::packing::{Panels, Rows, pack, pack_columns, pack_transposed, panels, rows_of};
 use super::tiles::{Tile, each_tile};

@@ -3,17 +3,17 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The numbers that the operands of a linear layer's products are rounded to; sums are never less than 32 bits wide.
+/// The numbers that the operands of an encoder's products are rounded to; sums are never less than 32 bits wide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
     /// Single precision.
     #[default]
     F32,
-    /// The upper sixteen bits of single precision, rounded to nearest, ties to even; forward and backward. Sums,
-    /// parameters and everything between products stay in f32.
+    /// The upper sixteen bits of single precision, rounded to nearest, ties to even; attention's products too, forward and
+    /// backward. Sums, parameters and everything between products stay in f32.
     Bf16,
-    /// Weights in eight-bit integers with one scale for each output, inputs in as many bits (sixteen at most) as keep 32-bit
-    /// sums exact, with one scale for each row; both symmetric. For encoding only.
+    /// Weights in 127 steps on either side of zero with one scale for each output, inputs in 255 steps from a row's lowest to
+    /// its highest number; attention's products are those of [`Precision::Bf16`]. For encoding only.
     Int8,
 }
 

@@ -174,7 +174,8 @@ fn key(
     hash.part(retriever.ops.level().to_string());
     // Vectors that were stored before there was a choice are in f32.
     if precision != Precision::F32 {
-        hash.part(precision.to_string());
+        // Earlier builds computed attention in f32 whatever the precision.
+        hash.part(format!("{precision}, attention too"));
     }
     hash.part(retriever.folder.prompts.query());
     hash.part(retriever.folder.prompts.document());

@@ -14,9 +14,14 @@ pub(super) struct Arithmetic {
 }
 
 impl Arithmetic {
-    /// What goes with the products of an encoder: beside integers, attention is computed in bf16.
+    /// What goes with the products of an encoder: beside integers, attention is computed in bf16 where that is faster.
     pub(super) fn new(level: Level, precision: Precision) -> Self {
-        Self { level, is_rounded: precision != Precision::F32 }
+        let is_rounded = match precision {
+            Precision::F32 => false,
+            Precision::Bf16 => true,
+            Precision::Int8 => Form::of_bf16(level) == Form::Bf16,
+        };
+        Self { level, is_rounded }
     }
 
     fn form(self) -> Form {

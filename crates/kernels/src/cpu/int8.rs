@@ -32,7 +32,8 @@ impl Weight {
         let depth = form.words(inputs);
         let mut words = cpu.memory.zeros(outputs * depth);
         let rows = weight.chunks_exact(inputs.max(1)).zip(words.chunks_exact_mut(depth.max(1)));
-        let outputs_of = rows.map(|(row, words)| round_output(cpu.level, form, row, words)).collect();
+        let outputs_of =
+            cpu.map(weight.len(), rows, |(row, words)| round_output(cpu.level, form, row, words));
         let panels = pack_right(cpu, Operand::transposed(&words), outputs, depth);
         Self { panels, outputs: outputs_of }
     }

@@ -122,7 +122,8 @@ pub struct AttentionInputs<'a, B> {
     pub hidden: usize,
     /// Dropout of the probabilities.
     pub dropout: Dropout,
-    /// In which the products are computed: f32, or operands rounded to bf16 and sums in f32. Beside integers it may be either.
+    /// In which the products are computed: f32, or operands rounded to bf16 and sums in f32. Beside integers it may be
+    /// either.
     pub precision: Precision,
 }
 

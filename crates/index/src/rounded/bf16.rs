@@ -39,18 +39,19 @@ pub(crate) fn bound_query(query: &[f32]) -> QueryBound {
     }
 }
 
-/// Rounds a query of finite numbers, for the instruction that multiplies pairs: products of bfloat16 are exact, each is
+/// Rounds a query of finite numbers to the bits of bfloat16, for the instruction that multiplies pairs: products of bfloat16 are exact, each is
 /// added with one rounding in whatever order, and what is subnormal becomes zero (Intel 64 and IA-32 Architectures Software
 /// Developer's Manual, volume 2, VDPBF16PS).
-pub(crate) fn round_query(query: &[f32], copy: &mut [u16]) -> QueryBound {
+pub(crate) fn round_query(query: &[f32], copy: &mut [i16]) -> QueryBound {
     copy.fill(0);
     if !is_tame(largest(query)) {
         return QueryBound::NONE;
     }
     let mut error = 0.0;
     for (copy, &number) in copy.iter_mut().zip(query) {
-        *copy = nearest(number);
-        let distance = f64::from(number) - f64::from(widen(*copy));
+        let bits = nearest(number);
+        *copy = bits.cast_signed();
+        let distance = f64::from(number) - f64::from(widen(bits));
         error += distance * distance;
     }
     let sums = Sums { roundings: query.len() + SUMS, are_flushed: true };

@@ -44,6 +44,24 @@ pub(super) trait Estimates: Sync {
     );
 }
 
+/// Rounds at most [`PANEL_WIDTH`] queries, `[queries, dim]`, into pairs of neighbouring positions,
+/// `[⌈dim / 2⌉, PANEL_WIDTH]`, and bounds each.
+fn pack_pairs(
+    queries: &[f32],
+    dim: usize,
+    round: impl Fn(&[f32], &mut [i16]) -> QueryBound,
+) -> (Vec<i32>, Vec<QueryBound>) {
+    let (mut panel, mut copy) = (vec![0; dim.div_ceil(2) * PANEL_WIDTH], vec![0; dim]);
+    let mut bounds = Vec::with_capacity(PANEL_WIDTH);
+    for (lane, query) in queries.chunks_exact(dim).enumerate() {
+        bounds.push(round(query, &mut copy));
+        for (place, two) in copy.chunks(2).enumerate() {
+            panel[place * PANEL_WIDTH + lane] = pair(two[0], two.get(1).copied().unwrap_or(0));
+        }
+    }
+    (panel, bounds)
+}
+
 /// A copy in integers.
 pub(super) struct Int8<'a> {
     pub(super) numbers: &'a [i8],
@@ -72,19 +90,12 @@ impl Estimates for Int8<'_> {
     }
 
     fn pack(&self, queries: &[f32], width: usize) -> (Int8Panel, Vec<QueryBound>) {
-        let mut copy = vec![0; self.dim];
         if width == 1 {
+            let mut copy = vec![0; self.dim];
             let bound = int8::round_query(queries, &mut copy);
             return (Int8Panel::Lone(copy), vec![bound]);
         }
-        let mut panel = vec![0; self.dim.div_ceil(2) * width];
-        let mut bounds = Vec::with_capacity(width);
-        for (lane, query) in queries.chunks_exact(self.dim).enumerate() {
-            bounds.push(int8::round_query(query, &mut copy));
-            for (place, two) in copy.chunks(2).enumerate() {
-                panel[place * width + lane] = pair(two[0], two.get(1).copied().unwrap_or(0));
-            }
-        }
+        let (panel, bounds) = pack_pairs(queries, self.dim, int8::round_query);
         (Int8Panel::Many(panel), bounds)
     }
 
@@ -156,14 +167,7 @@ impl Estimates for Bf16<'_> {
 
     fn pack(&self, queries: &[f32], width: usize) -> (Bf16Panel, Vec<QueryBound>) {
         if width > 1 && self.has_pairs() {
-            let (mut panel, mut copy) = (vec![0; self.dim / 2 * width], vec![0; self.dim]);
-            let mut bounds = Vec::with_capacity(width);
-            for (lane, query) in queries.chunks_exact(self.dim).enumerate() {
-                bounds.push(bf16::round_query(query, &mut copy));
-                for (place, two) in copy.as_chunks::<2>().0.iter().enumerate() {
-                    panel[place * width + lane] = pair(two[0].cast_signed(), two[1].cast_signed());
-                }
-            }
+            let (panel, bounds) = pack_pairs(queries, self.dim, bf16::round_query);
             return (Bf16Panel::Pairs(panel), bounds);
         }
         let bounds = queries.chunks_exact(self.dim).map(bf16::bound_query).collect();

@@ -30,7 +30,8 @@ multiversion! {
     }
 }
 
-/// Loshchilov & Hutter 2019, in the order of operations of PyTorch's single-tensor version, but for one division, which is a product here.
+/// Loshchilov & Hutter 2019, in the order of operations of PyTorch's single-tensor version, but for one division, which is
+/// a product here.
 pub(super) fn adamw(
     cpu: &Cpu,
     step: AdamwStep,

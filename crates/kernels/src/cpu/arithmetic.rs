@@ -9,7 +9,7 @@ use crate::Precision;
 /// In f32 operands are read where they lie; in bf16 they are rounded into room of their own first.
 #[derive(Clone, Copy)]
 pub(super) struct Arithmetic {
-    pub(super) level: Level,
+    level: Level,
     is_rounded: bool,
 }
 

@@ -25,7 +25,6 @@ struct Given<'a> {
     d_output: &'a [f32],
     /// Σ o do of each head of each token, `[tokens, heads]`.
     deltas: &'a [f32],
-    heads: usize,
 }
 
 multiversion! {
@@ -62,7 +61,8 @@ multiversion! {
         let (scale, len) = (head.scale() * LOG2_E, head.len());
         let dropout_scale = head.dropout.scale() as f32;
         let stride = head.score_stride();
-        let deltas = given.deltas[(head.start() + first) * given.heads + head.index..].iter().step_by(given.heads);
+        let heads = head.hidden / head.width;
+        let deltas = given.deltas[(head.start() + first) * heads + head.index..].iter().step_by(heads);
         let rows = scores.chunks_exact_mut(stride).zip(d_scores.chunks_exact_mut(stride));
         let log_sums = &head.log_sums(given.log_sums)[first..];
         for (row, (((scores, d_scores), &log_sum), &delta)) in rows.zip(log_sums).zip(deltas).enumerate() {
@@ -177,7 +177,7 @@ pub(super) fn backward(
     let AttentionInputs { query, key, value, precision, .. } = inputs;
     let arithmetic = Arithmetic::new(cpu.level, precision);
     let deltas = deltas(cpu, &inputs, output, d_output);
-    let given = Given { query, key, value, log_sums, d_output, deltas: &deltas, heads: inputs.heads };
+    let given = Given { query, key, value, log_sums, d_output, deltas: &deltas };
     let gradients = split(&inputs, d_query).zip(split(&inputs, d_key)).zip(split(&inputs, d_value));
     let mut tasks: Vec<_> = heads(&inputs).zip(gradients).collect();
     tasks.sort_by_key(|(head, _)| std::cmp::Reverse(head.len()));

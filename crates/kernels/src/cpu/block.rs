@@ -194,8 +194,7 @@ pub(super) fn multiply(
         // SAFETY: the form is chosen where the feature was found.
         #[cfg(target_arch = "x86_64")]
         Form::Bytes => unsafe { bytes(left, n, right, accumulate, out, stride) },
-        Form::Single => singles(level, left, n, right, accumulate, out, stride),
-        Form::Pairs => pairs(level, left, n, right, accumulate, out, stride),
+        Form::Single | Form::Pairs => everywhere(level, left, n, right, accumulate, out, stride),
         form => unreachable!("{form:?} at level {level}"),
     }
 }
@@ -215,30 +214,22 @@ fn bytes(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mu
 }
 
 multiversion! {
-    fn singles(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut [f32], stride: usize) {
+    /// The forms that every level has.
+    fn everywhere(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut [f32], stride: usize) {
+        let is_pairs = right.form() == Form::Pairs;
         // SAFETY: each width is a level's, which the processor has.
         unsafe {
-            match WIDTH {
+            match (WIDTH, is_pairs) {
                 #[cfg(target_arch = "x86_64")]
-                LANES => blocked::<Avx512, LANES>(left, n, right, accumulate, out, stride),
+                (LANES, false) => blocked::<Avx512, LANES>(left, n, right, accumulate, out, stride),
                 #[cfg(target_arch = "x86_64")]
-                8 => blocked::<Avx2, 8>(left, n, right, accumulate, out, stride),
-                _ => blocked::<Portable<FMA>, 4>(left, n, right, accumulate, out, stride),
-            }
-        }
-    }
-}
-
-multiversion! {
-    fn pairs(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut [f32], stride: usize) {
-        // SAFETY: each width is a level's, which the processor has.
-        unsafe {
-            match WIDTH {
+                (LANES, true) => blocked::<Avx512Pairs, LANES>(left, n, right, accumulate, out, stride),
                 #[cfg(target_arch = "x86_64")]
-                LANES => blocked::<Avx512Pairs, LANES>(left, n, right, accumulate, out, stride),
+                (8, false) => blocked::<Avx2, 8>(left, n, right, accumulate, out, stride),
                 #[cfg(target_arch = "x86_64")]
-                8 => blocked::<Avx2Pairs, 8>(left, n, right, accumulate, out, stride),
-                _ => blocked::<PortablePairs, 4>(left, n, right, accumulate, out, stride),
+                (8, true) => blocked::<Avx2Pairs, 8>(left, n, right, accumulate, out, stride),
+                (_, false) => blocked::<Portable<FMA>, 4>(left, n, right, accumulate, out, stride),
+                (_, true) => blocked::<PortablePairs, 4>(left, n, right, accumulate, out, stride),
             }
         }
     }

@@ -9,9 +9,7 @@ mod avx2;
 mod avx512;
 mod portable;
 #[cfg(target_arch = "x86_64")]
-mod sieve_avx2;
-#[cfg(target_arch = "x86_64")]
-mod sieve_avx512;
+mod sieve_x86;
 
 use crate::kernel::{MOST_ROWS, MOST_WIDTH};
 use crate::level::SimdLevel;
@@ -81,7 +79,8 @@ pub(crate) fn int8_panel(level: SimdLevel, panel: &[i32], rows: &[i32], values: 
             && values.len() == count * PANEL_WIDTH,
         "rows, panel and values have one shape"
     );
-    // SAFETY of the calls: the level is available and the feature was found; `in_blocks` gives what the shapes are checked for.
+    // SAFETY of the calls: the level is available and the feature was found; `in_blocks` hands over what the shapes were
+    // checked for.
     #[cfg(target_arch = "x86_64")]
     if has_pairs_of_integers(level) {
         let many = |rows: &[i32], values: &mut [f32]| unsafe {
@@ -204,12 +203,12 @@ pub(crate) fn sieve(
         // SAFETY: the level is available, and the shapes were checked above.
         #[cfg(target_arch = "x86_64")]
         SimdLevel::Avx512 if width.is_multiple_of(16) => unsafe {
-            sieve_avx512::sieve(values, bounds, lanes, kept);
+            sieve_x86::avx512(values, bounds, lanes, kept);
         },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         SimdLevel::Avx512 | SimdLevel::Avx2 if width.is_multiple_of(8) => unsafe {
-            sieve_avx2::sieve(values, bounds, lanes, kept);
+            sieve_x86::avx2(values, bounds, lanes, kept);
         },
         _ => portable::sieve(values, bounds, lanes, kept),
     }

@@ -6,9 +6,9 @@
 #![expect(clippy::undocumented_unsafe_blocks, reason = "one reason for all, above")]
 
 use std::arch::x86_64::{
-    __m512, __m512bh, __m512i, _mm512_add_epi32, _mm512_add_ps, _mm512_dpbf16_ps, _mm512_dpbusd_epi32,
-    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_madd_epi16, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_storeu_ps, _mm512_storeu_si512,
+    __m512, __m512bh, __m512i, _mm512_add_epi32, _mm512_add_ps, _mm512_castps_si512, _mm512_castsi512_ps,
+    _mm512_dpbf16_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_madd_epi16,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 };
 use std::mem::transmute;
 
@@ -21,9 +21,13 @@ unsafe fn everywhere(word: f32) -> __m512i {
     unsafe { _mm512_set1_epi32(word.to_bits().cast_signed()) }
 }
 
-/// Words whose sums are f32.
-macro_rules! float_sums {
-    ($(#[$attribute:meta])* $name:ident, |$sum:ident, $left:ident, $right:ident| $add_product:expr) => {
+/// Sums as words of any kind, with what adds two of them and what adds a product of words.
+macro_rules! sums {
+    (
+        $(#[$attribute:meta])* $name:ident,
+        |$a:ident, $b:ident| $add:expr,
+        |$sum:ident, $left:ident, $right:ident| $add_product:expr
+    ) => {
         $(#[$attribute])*
         #[derive(Clone, Copy)]
         pub(in crate::cpu) struct $name(__m512);
@@ -45,8 +49,9 @@ macro_rules! float_sums {
             }
 
             #[inline(always)]
-            unsafe fn add(self, other: Self) -> Self {
-                unsafe { Self(_mm512_add_ps(self.0, other.0)) }
+            unsafe fn add(self, Self($b): Self) -> Self {
+                let Self($a) = self;
+                unsafe { Self($add) }
             }
 
             #[inline(always)]
@@ -58,63 +63,44 @@ macro_rules! float_sums {
     };
 }
 
-/// Words whose sums are integers.
-macro_rules! integer_sums {
-    ($(#[$attribute:meta])* $name:ident, |$sum:ident, $left:ident, $right:ident| $add_product:expr) => {
-        $(#[$attribute])*
-        #[derive(Clone, Copy)]
-        pub(in crate::cpu) struct $name(__m512i);
-
-        impl Sixteen for $name {
-            #[inline(always)]
-            unsafe fn zero() -> Self {
-                unsafe { Self(_mm512_setzero_si512()) }
-            }
-
-            #[inline(always)]
-            unsafe fn load(from: &Lanes) -> Self {
-                unsafe { Self(_mm512_loadu_si512(from.as_ptr().cast())) }
-            }
-
-            #[inline(always)]
-            unsafe fn store(self, to: &mut Lanes) {
-                unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), self.0) };
-            }
-
-            #[inline(always)]
-            unsafe fn add(self, other: Self) -> Self {
-                unsafe { Self(_mm512_add_epi32(self.0, other.0)) }
-            }
-
-            #[inline(always)]
-            unsafe fn add_product(self, $left: f32, Self($right): Self) -> Self {
-                let Self($sum) = self;
-                unsafe { Self($add_product) }
-            }
-        }
+/// An operation on integers, on registers of words.
+macro_rules! integers {
+    ($operation:ident($a:expr, $($b:expr),+)) => {
+        _mm512_castsi512_ps($operation(_mm512_castps_si512($a), $($b),+))
     };
 }
 
-float_sums! {
+sums! {
     /// Numbers in f32.
-    Avx512, |sum, left, right| _mm512_fmadd_ps(_mm512_set1_ps(left), right, sum)
+    Avx512,
+    |a, b| _mm512_add_ps(a, b),
+    |sum, left, right| _mm512_fmadd_ps(_mm512_set1_ps(left), right, sum)
 }
 
-float_sums! {
+sums! {
     /// Pairs of bf16, with AVX512-BF16.
-    Avx512Bf16, |sum, left, right| _mm512_dpbf16_ps(
+    Avx512Bf16,
+    |a, b| _mm512_add_ps(a, b),
+    |sum, left, right| _mm512_dpbf16_ps(
         sum,
         transmute::<__m512i, __m512bh>(everywhere(left)),
         transmute::<__m512, __m512bh>(right),
     )
 }
 
-integer_sums! {
+sums! {
     /// Pairs of sixteen-bit integers.
-    Avx512Pairs, |sum, left, right| _mm512_add_epi32(sum, _mm512_madd_epi16(everywhere(left), right))
+    Avx512Pairs,
+    |a, b| integers!(_mm512_add_epi32(a, _mm512_castps_si512(b))),
+    |sum, left, right| {
+        let product = _mm512_madd_epi16(everywhere(left), _mm512_castps_si512(right));
+        integers!(_mm512_add_epi32(sum, product))
+    }
 }
 
-integer_sums! {
+sums! {
     /// Four bytes, with AVX512-VNNI.
-    Avx512Bytes, |sum, left, right| _mm512_dpbusd_epi32(sum, everywhere(left), right)
+    Avx512Bytes,
+    |a, b| integers!(_mm512_add_epi32(a, _mm512_castps_si512(b))),
+    |sum, left, right| integers!(_mm512_dpbusd_epi32(sum, everywhere(left), _mm512_castps_si512(right)))
 }

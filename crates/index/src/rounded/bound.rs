@@ -73,6 +73,24 @@ impl RowBound {
         Self { scale, error: up(error), norm: up(norm.max(copied)) }
     }
 
+    /// The bound of a row of `dim` numbers whose copy is whole numbers times `scale`, from sums in f32 of sixteen lanes:
+    /// the squares of what the copy was computed to be off by, and of the row. None where a sum is not finite.
+    pub(crate) fn of_squares(dim: usize, scale: f32, errors: f32, squares: f32) -> Self {
+        if !(errors.is_finite() && squares.is_finite()) {
+            return Self::NONE;
+        }
+        if squares == 0.0 {
+            return Self { scale, error: 0.0, norm: 0.0 };
+        }
+        // Each square is rounded, and added with those of its lane, then of all lanes; some may be subnormal.
+        let sums = 1.0 + 2.0 * gamma(dim / 16 + 20);
+        let lost = dim as f64 * f64::from(f32::from_bits(1));
+        let root = |square: f32| (f64::from(square) * sums + lost).sqrt();
+        // The copy's numbers were rounded once more when they were taken from the row's.
+        let error = root(errors) + 2.0 * UNIT_ROUNDOFF * root(squares);
+        Self { scale, error: raised(error), norm: raised(root(squares) + error) }
+    }
+
     /// The row as it stands in the file.
     pub(crate) fn to_row(self) -> [f32; Self::COLUMNS] {
         [self.scale, self.error, self.norm]

@@ -4,7 +4,8 @@
 //! rounded as finely as sums of 32 bits allow, since that costs nothing: its share of the error vanishes beside the
 //! document's.
 
-use super::bound::{QueryBound, RowBound, Sums, is_tame, largest};
+use super::bound::{QueryBound, RowBound, is_tame, largest};
+use super::int16::query_in_steps;
 
 /// The largest number of a document's copy.
 const STEPS: f32 = 127.0;
@@ -25,23 +26,9 @@ pub(crate) fn round_row(row: &[f32], copy: &mut [i8]) -> RowBound {
 
 /// Rounds a query of finite numbers to such whole numbers that no sum with a document's overflows.
 pub(crate) fn round_query(query: &[f32], copy: &mut [i16]) -> QueryBound {
-    copy.fill(0);
-    let largest = f64::from(largest(query));
-    if !is_tame(largest as f32) {
-        return QueryBound::NONE;
-    }
     // 128, since a damaged file may hold −128 and sums must not overflow even then.
     let steps = f64::from(i16::MAX).min((i64::from(i32::MAX) / (128 * query.len() as i64)) as f64);
-    let scale = if steps > 0.0 { largest / steps } else { 0.0 };
-    let mut error = 0.0;
-    for (copy, number) in copy.iter_mut().zip(query.iter().map(|&number| f64::from(number))) {
-        if scale > 0.0 {
-            *copy = (number / scale).round_ties_even().clamp(-steps, steps) as i16;
-        }
-        let distance = number - f64::from(*copy) * scale;
-        error += distance * distance;
-    }
-    QueryBound::of(query, scale, error.sqrt(), Sums::EXACT)
+    query_in_steps(query, steps, copy)
 }
 
 #[cfg(test)]

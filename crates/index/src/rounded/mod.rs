@@ -8,6 +8,7 @@
 
 pub(crate) mod bf16;
 pub(crate) mod bound;
+pub(crate) mod int16;
 pub(crate) mod int8;
 mod vectors;
 mod writer;

@@ -6,15 +6,22 @@ use rayon::ThreadPool;
 
 use crate::error::IndexError;
 use crate::hit::Hit;
+use crate::kernel::rounded::has_pairs_of_integers;
 use crate::level::SimdLevel;
 use crate::store::{Search, Store};
 
+use super::estimates::Int16;
 use super::panel::{Panel, pack};
+use super::sift::{BATCH, sift};
 use super::tiles::Tiles;
 use super::worker::Worker;
-use super::{Fault, Scan, run};
+use super::{Fault, Scan, answer, run};
 
 /// Vectors searched exactly.
+///
+/// A batch of queries has its scores estimated from rows rounded to sixteen bits, where the processor multiplies
+/// pairs of them (AVX512-VNNI), and those that may be among the best computed: the hits, their scores and their
+/// order are the same bits.
 #[derive(Clone, Copy, Debug)]
 pub struct Exact<'a> {
     vectors: &'a [f32],
@@ -46,6 +53,16 @@ impl<'a> Exact<'a> {
         self.vectors
     }
 
+    /// The hits of at most a block of queries, every score computed in f32.
+    pub(super) fn scan_all(
+        &self,
+        search: &Search<'_>,
+        first_query: usize,
+    ) -> Result<Vec<Vec<Hit>>, IndexError> {
+        // A scan of everything never gives up.
+        Ok(answer(self, search, first_query)?.unwrap_or_default())
+    }
+
     /// The instructions chosen, which the processor has.
     pub(super) fn level(&self) -> SimdLevel {
         self.level
@@ -62,7 +79,14 @@ impl Store for Exact<'_> {
     }
 
     fn search(&self, search: &Search<'_>, pool: &ThreadPool) -> Result<Vec<Vec<Hit>>, IndexError> {
-        run(self, search, pool)
+        run(self, search, pool, |block, first_query| {
+            let queries = block.queries.len() / self.dim;
+            if queries < BATCH || !has_pairs_of_integers(self.level) {
+                return self.scan_all(block, first_query);
+            }
+            let estimates = Int16 { vectors: self.vectors, dim: self.dim, level: self.level };
+            Ok(sift(self, &estimates, block, first_query)?.0)
+        })
     }
 }
 
@@ -97,7 +121,13 @@ impl Scan for Exact<'_> {
         worker.fault()
     }
 
-    fn merge(&self, workers: &[Worker], query: usize, search: &Search<'_>) -> (Vec<Hit>, Option<Fault>) {
+    fn merge(
+        &self,
+        workers: &[Worker],
+        _panels: &[Panel],
+        query: usize,
+        search: &Search<'_>,
+    ) -> (Vec<Hit>, Option<Fault>) {
         (Worker::merge(workers, query, search), None)
     }
 }

@@ -13,13 +13,13 @@ use crate::store::{Search, Store};
 use super::estimates::{Bf16, Int8};
 use super::exact::Exact;
 use super::run;
-use super::sifter::Sifter;
+use super::sift::sift;
 
 /// Vectors with a rounded copy: its hits, their scores and their order are those of [`Exact`], bit for bit.
 ///
 /// A search reads the copy of every document, a quarter or half of the bytes, and rules out those whose score is
 /// certain to be too low; the few others are scored from the f32 rows. Where many documents are within the copy's
-/// error of the `k`-th score, as among duplicates, all of them are scored, which costs time and changes nothing.
+/// error of the `k`-th score, as among duplicates, all are scored, which costs time and changes nothing.
 #[derive(Debug)]
 pub struct Rounded<'a> {
     exact: Exact<'a>,
@@ -56,17 +56,18 @@ impl Store for Rounded<'_> {
     }
 
     fn search(&self, search: &Search<'_>, pool: &ThreadPool) -> Result<Vec<Vec<Hit>>, IndexError> {
-        let (dim, level) = (self.dim(), self.exact.level());
-        let (exact, bounds, rescored) = (self.exact, self.copy.bounds(), &self.rescored);
-        match self.copy.numbers() {
-            Numbers::Int8(numbers) => {
-                let estimates = Int8 { numbers, dim, level };
-                run(&Sifter { exact, bounds, estimates, rescored }, search, pool)
-            }
-            Numbers::Bf16(numbers) => {
-                let estimates = Bf16 { numbers, dim, level };
-                run(&Sifter { exact, bounds, estimates, rescored }, search, pool)
-            }
-        }
+        let (dim, level, bounds) = (self.dim(), self.exact.level(), self.copy.bounds());
+        run(&self.exact, search, pool, |block, first_query| {
+            let (hits, rescored) = match self.copy.numbers() {
+                Numbers::Int8(numbers) => {
+                    sift(&self.exact, &Int8 { numbers, bounds, dim, level }, block, first_query)?
+                }
+                Numbers::Bf16(numbers) => {
+                    sift(&self.exact, &Bf16 { numbers, bounds, dim, level }, block, first_query)?
+                }
+            };
+            self.rescored.fetch_add(rescored, Ordering::Relaxed);
+            Ok(hits)
+        })
     }
 }

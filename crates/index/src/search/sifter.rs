@@ -18,12 +18,12 @@ use super::shortlist::{Guess, Shortlist, cut};
 use super::tiles::Tiles;
 use super::{Fault, Scan, note};
 
-/// What a search reads, and what it counts.
+/// What a search for a block of queries reads, and what it counts.
 pub(super) struct Sifter<'a, E> {
-    pub(super) exact: Exact<'a>,
-    pub(super) bounds: &'a [[f32; RowBound::COLUMNS]],
-    pub(super) estimates: E,
-    pub(super) rescored: &'a AtomicU64,
+    exact: &'a Exact<'a>,
+    estimates: &'a E,
+    rescored: AtomicU64,
+    most: u64,
 }
 
 /// Some queries, laid out, and what is known of their errors.
@@ -37,16 +37,26 @@ pub(super) struct SiftPanel<P> {
 }
 
 /// One worker's share of the search.
-pub(super) struct SiftWorker<W> {
+pub(super) struct SiftWorker<T> {
     shortlists: Vec<Shortlist>,
-    wide: Vec<W>,
+    ready: T,
     values: [f32; MOST_ROWS * MOST_WIDTH],
     kept: [u32; MOST_ROWS],
     rescorer: Rescorer,
     fault: Option<Fault>,
 }
 
-impl<E: Estimates> Sifter<'_, E> {
+impl<'a, E: Estimates> Sifter<'a, E> {
+    /// A search that gives up when it has to score more than `most` documents.
+    pub(super) fn new(exact: &'a Exact<'a>, estimates: &'a E, most: u64) -> Self {
+        Self { exact, estimates, rescored: AtomicU64::new(0), most }
+    }
+
+    /// How many scores were computed from f32 rows.
+    pub(super) fn rescored(&self) -> u64 {
+        self.rescored.load(Ordering::Relaxed)
+    }
+
     /// Scores documents of a shortlist for good.
     fn score(
         &self,
@@ -63,7 +73,7 @@ impl<E: Estimates> Sifter<'_, E> {
     /// Estimates a tile for one panel, and keeps what may be among the best.
     fn sift(
         &self,
-        worker: &mut SiftWorker<E::Wide>,
+        worker: &mut SiftWorker<E::Ready>,
         tile: &Range<usize>,
         panel: &SiftPanel<E::Panel>,
         search: &Search<'_>,
@@ -76,16 +86,18 @@ impl<E: Estimates> Sifter<'_, E> {
         }
         for start in (0..tile.len()).step_by(MOST_ROWS) {
             let within = start..(start + MOST_ROWS).min(tile.len());
-            let bounds = &self.bounds[tile.start + within.start..tile.start + within.end];
+            let mut bounds = [[0.0; RowBound::COLUMNS]; MOST_ROWS];
+            let bounds = &mut bounds[..within.len()];
+            bounds.copy_from_slice(self.estimates.bounds(tile.start, within.clone(), &worker.ready));
             let values = &mut worker.values[..within.len() * width];
-            self.estimates.estimate(&panel.queries, tile.start, within.clone(), &worker.wide, values);
+            self.estimates.estimate(&panel.queries, tile.start, within.clone(), &worker.ready, values);
             let lanes = Lanes {
                 units: &panel.units[..width],
                 shares: &panel.shares[..width],
                 floors: &floors[..width],
             };
             sieve(self.exact.level(), values, bounds, &lanes, &mut worker.kept);
-            for (row, &bound) in bounds.iter().enumerate() {
+            for (row, &mut bound) in bounds.iter_mut().enumerate() {
                 let mut kept = worker.kept[row];
                 while kept != 0 {
                     let lane = kept.trailing_zeros() as usize;
@@ -105,7 +117,7 @@ impl<E: Estimates> Sifter<'_, E> {
     /// Takes a document onto a query's shortlist and gives the query's floor from then on.
     fn take(
         &self,
-        worker: &mut SiftWorker<E::Wide>,
+        worker: &mut SiftWorker<E::Ready>,
         query: usize,
         guess: Guess,
         bound: &QueryBound,
@@ -148,14 +160,14 @@ fn guess(document: DocOrdinal, value: f32, row: [f32; RowBound::COLUMNS], query:
 
 impl<E: Estimates> Scan for Sifter<'_, E> {
     type Panel = SiftPanel<E::Panel>;
-    type Worker = SiftWorker<E::Wide>;
+    type Worker = SiftWorker<E::Ready>;
 
     fn exact(&self) -> &Exact<'_> {
-        &self.exact
+        self.exact
     }
 
     fn tiles(&self) -> Tiles {
-        Tiles::new(self.bounds.len(), self.estimates.bytes_a_row())
+        Tiles::new(self.exact.len(), self.estimates.bytes_a_row())
     }
 
     fn pack(&self, queries: &[f32]) -> Vec<Self::Panel> {
@@ -181,7 +193,7 @@ impl<E: Estimates> Scan for Sifter<'_, E> {
     fn worker(&self, queries: usize) -> Self::Worker {
         SiftWorker {
             shortlists: vec![Shortlist::default(); queries],
-            wide: Vec::new(),
+            ready: E::Ready::default(),
             values: [0.0; MOST_ROWS * MOST_WIDTH],
             kept: [0; MOST_ROWS],
             rescorer: Rescorer::new(self.exact.level()),
@@ -197,11 +209,15 @@ impl<E: Estimates> Scan for Sifter<'_, E> {
         search: &Search<'_>,
     ) {
         if panels.iter().any(|panel| panel.width > 1) {
-            self.estimates.widen(tile.clone(), &mut worker.wide);
+            self.estimates.ready(tile.clone(), &mut worker.ready);
         }
-        for panel in panels {
+        for panel in panels.iter().take_while(|_| !self.has_given_up()) {
             self.sift(worker, &tile, panel, search);
         }
+    }
+
+    fn has_given_up(&self) -> bool {
+        self.rescored() > self.most
     }
 
     fn fault(worker: &Self::Worker) -> Option<Fault> {
@@ -211,12 +227,14 @@ impl<E: Estimates> Scan for Sifter<'_, E> {
     fn merge(
         &self,
         workers: &[Self::Worker],
+        panels: &[Self::Panel],
         query: usize,
         search: &Search<'_>,
     ) -> (Vec<Hit>, Option<Fault>) {
         let dim = self.exact.dim();
         let vector = &search.queries[query * dim..][..dim];
-        let (_, bounds) = self.estimates.pack(vector, 1);
+        let panel = &panels[panels.partition_point(|panel| panel.first <= query) - 1];
+        let bound = panel.bounds[query - panel.first];
         let lists = || workers.iter().map(|worker| &worker.shortlists[query]);
         let mut guesses: Vec<Guess> = lists().flat_map(Shortlist::guesses).copied().collect();
         let mut scored: Vec<Ranked> = lists().flat_map(|list| list.scored().candidates()).copied().collect();
@@ -239,7 +257,7 @@ impl<E: Estimates> Scan for Sifter<'_, E> {
             });
         };
         score(&mut scored, first);
-        let floor = bounds[0].floor(floor_of(&mut scored, search.k));
+        let floor = bound.floor(floor_of(&mut scored, search.k));
         let others: Vec<Guess> = others.iter().filter(|guess| guess.upper >= floor).copied().collect();
         score(&mut scored, &others);
         (best(scored, search.k, search.id_order), fault)

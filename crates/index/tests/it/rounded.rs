@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::search::naive;
 use sbmoe_index::{Exact, Hit, IndexError, Rounded, RoundedVectors, Rounding, Search, SimdLevel, Store};
 
 fn pool(threads: usize) -> ThreadPool {
@@ -91,9 +93,12 @@ fn bits(hits: &[Vec<Hit>]) -> Vec<Vec<(u32, u32)>> {
     hits.iter().map(|hits| hits.iter().map(bits).collect()).collect()
 }
 
-/// Both answers, or both refusals' words.
+/// Both answers, or both refusals' words; an answer is that of the definition.
 fn check(vectors: &[f32], dim: usize, search: &Search<'_>, level: SimdLevel, pool: &ThreadPool, case: &str) {
     let exact = Exact::new(vectors, dim, level).unwrap().search(search, pool);
+    if let Ok(exact) = &exact {
+        assert_eq!(exact, &naive(vectors, dim, search), "{level}, {case}");
+    }
     for rounding in Rounding::ALL {
         let copy = RoundedVectors::of(vectors, dim, rounding).unwrap();
         let found = Rounded::new(vectors, &copy, level).unwrap().search(search, pool);
@@ -117,7 +122,7 @@ fn hits_are_those_of_the_exact_search_bit_for_bit() {
         for kind in Kind::ALL {
             let dim = [1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 64, 129][draws.below(12)];
             let documents = [0, 1, 5, 24, 100, 331, 900][draws.below(7)];
-            let queries = [1, 1, 2, 9, 17, 40][draws.below(6)];
+            let queries = [1, 2, 9, 17, 40, 70][draws.below(6)];
             let k = [1, 2, 7, 33, 100, 1000, usize::MAX][draws.below(7)];
             let vectors = kind.rows(documents, dim, &mut draws);
             let of = if draws.below(4) == 0 { Kind::Lengths } else { kind };
@@ -136,7 +141,7 @@ fn hits_are_those_of_the_exact_search_bit_for_bit() {
 
 #[test]
 fn many_spans_blocks_and_threads_give_the_same_bits() {
-    let (dim, mut draws) = (70, Draws { state: 5 });
+    let (dim, mut draws) = (18, Draws { state: 5 });
     let vectors = Kind::Plain.rows(9001, dim, &mut draws);
     let queries = Kind::Plain.rows(1050, dim, &mut draws);
     let search = Search { queries: &queries, k: 17, id_order: &scattered };
@@ -168,7 +173,9 @@ fn few_documents_are_scored_where_they_differ_and_all_where_they_do_not() {
     for rounding in Rounding::ALL {
         let few = scored(&vectors, rounding);
         assert!((10..80).contains(&few), "{rounding}: {few}");
-        assert_eq!(scored(&vectors[..dim].repeat(8000), rounding), 8000, "{rounding}");
+        // The search gives up after a tile and then scores them all.
+        let all = scored(&vectors[..dim].repeat(8000), rounding);
+        assert!((8000..10_100).contains(&all), "{rounding}: {all}");
     }
 }
 

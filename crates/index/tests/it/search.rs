@@ -7,7 +7,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use sbmoe_index::{Exact, Hit, IndexError, Search, SimdLevel, Store, compare_hits, dot, merge};
 
 /// Scores every document and sorts all of them.
-fn naive(vectors: &[f32], dim: usize, search: &Search<'_>) -> Vec<Vec<Hit>> {
+pub(crate) fn naive(vectors: &[f32], dim: usize, search: &Search<'_>) -> Vec<Vec<Hit>> {
     let score_all = |query: &[f32]| {
         let mut hits: Vec<Hit> = (0_u32..)
             .zip(vectors.chunks_exact(dim))
@@ -196,10 +196,10 @@ fn a_query_that_is_not_finite_is_named() {
 #[test]
 fn a_stored_number_that_is_not_finite_never_becomes_a_hit() {
     for level in levels() {
-        for queries in [1, 3, 11, 20, 33] {
+        for queries in [1, 3, 11, 20, 33, 70] {
             for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                 // The best hit stands before the bad row, so that the floor is already above it.
-                let mut vectors = vec![0.25; 100];
+                let mut vectors = vec![0.25; 200];
                 vectors[3] = 9.0;
                 vectors[70] = bad;
                 let message = failure(&vectors, 1, &vec![1.0; queries], level);

@@ -11,6 +11,8 @@ use std::arch::x86_64::{
 
 use super::PANEL_WIDTH;
 use super::portable;
+use crate::rounded::bound::RowBound;
+use crate::rounded::int16;
 
 /// Rows that the integers' kernel holds in registers at once.
 pub(super) const ROWS: usize = 6;
@@ -38,13 +40,22 @@ pub(super) unsafe fn widen_int8(row: &[i8], pairs: &mut [i32]) -> usize {
     sixteens.len() * 16
 }
 
+/// [`int16::round_row`] with this level's instructions.
+///
+/// # Safety
+/// The processor must have AVX2.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn round_pairs(row: &[f32], pairs: &mut [i32]) -> RowBound {
+    int16::round_row(row, pairs)
+}
+
 /// Sums of `ROWS` rows of pairs for sixteen queries.
 ///
 /// # Safety
 /// The processor must have AVX2; `panel` must hold sixteen pairs for each of a row's, `rows` `ROWS` rows and
 /// `values` `ROWS` × 16 numbers.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn int8_panel<const ROWS: usize>(panel: &[i32], rows: &[i32], values: &mut [f32]) {
+pub(super) unsafe fn pairs_panel<const ROWS: usize>(panel: &[i32], rows: &[i32], values: &mut [f32]) {
     let pairs = rows.len() / ROWS;
     let starts: [*const i32; ROWS] = std::array::from_fn(|row| rows[row * pairs..].as_ptr());
     let mut sums = [[_mm256_setzero_si256(); 2]; ROWS];

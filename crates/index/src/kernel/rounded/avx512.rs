@@ -7,9 +7,20 @@ use std::arch::x86_64::{
 use std::mem::transmute;
 
 use super::PANEL_WIDTH;
+use crate::rounded::bound::RowBound;
+use crate::rounded::int16;
 
 /// Rows that a kernel holds in registers at once: enough sums to wait for none.
 pub(super) const ROWS: usize = 12;
+
+/// [`int16::round_row`] with this level's instructions.
+///
+/// # Safety
+/// The processor must have AVX-512F.
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn round_pairs(row: &[f32], pairs: &mut [i32]) -> RowBound {
+    int16::round_row(row, pairs)
+}
 
 /// Sums of `COUNT` rows of pairs of integers for sixteen queries.
 ///
@@ -17,7 +28,7 @@ pub(super) const ROWS: usize = 12;
 /// The processor must have AVX-512 F and VNNI; `panel` must hold sixteen pairs for each of a row's, `rows` `COUNT` rows
 /// and `values` `COUNT` × 16 numbers.
 #[target_feature(enable = "avx512f,avx512vnni")]
-pub(super) unsafe fn int8_panel<const COUNT: usize>(panel: &[i32], rows: &[i32], values: &mut [f32]) {
+pub(super) unsafe fn pairs_panel<const COUNT: usize>(panel: &[i32], rows: &[i32], values: &mut [f32]) {
     let pairs = rows.len() / COUNT;
     let starts: [*const i32; COUNT] = std::array::from_fn(|row| rows[row * pairs..].as_ptr());
     let mut sums = [_mm512_setzero_si512(); COUNT];

@@ -14,6 +14,7 @@ mod sieve_x86;
 use crate::kernel::{MOST_ROWS, MOST_WIDTH};
 use crate::level::SimdLevel;
 use crate::rounded::bound::RowBound;
+use crate::rounded::int16;
 
 /// Queries of a panel of pairs.
 pub(crate) const PANEL_WIDTH: usize = 16;
@@ -29,7 +30,7 @@ pub(crate) struct Lanes<'a> {
 }
 
 /// Whether an instruction multiplies pairs of integers for sixteen queries.
-fn has_pairs_of_integers(level: SimdLevel) -> bool {
+pub(crate) fn has_pairs_of_integers(level: SimdLevel) -> bool {
     #[cfg(target_arch = "x86_64")]
     return level == SimdLevel::Avx512 && is_x86_feature_detected!("avx512vnni");
     #[cfg(not(target_arch = "x86_64"))]
@@ -68,9 +69,23 @@ pub(crate) fn widen_int8(level: SimdLevel, numbers: &[i8], dim: usize, pairs: &m
     }
 }
 
+/// Rounds a row to pairs ([`int16::round_row`]).
+pub(crate) fn round_pairs(level: SimdLevel, row: &[f32], pairs: &mut [i32]) -> RowBound {
+    assert_eq!(row.len().div_ceil(2), pairs.len(), "room for every pair");
+    match level {
+        // SAFETY: the level is available.
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx512 => unsafe { avx512::round_pairs(row, pairs) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx2 => unsafe { avx2::round_pairs(row, pairs) },
+        _ => int16::round_row(row, pairs),
+    }
+}
+
 /// The sums of integers of some rows for the [`PANEL_WIDTH`] queries of a panel: `rows` `[rows, pairs]`, `panel`
 /// `[pairs, PANEL_WIDTH]`, `values` `[rows, PANEL_WIDTH]`.
-pub(crate) fn int8_panel(level: SimdLevel, panel: &[i32], rows: &[i32], values: &mut [f32]) {
+pub(crate) fn pairs_panel(level: SimdLevel, panel: &[i32], rows: &[i32], values: &mut [f32]) {
     let pairs = panel.len() / PANEL_WIDTH;
     let count = rows.len() / pairs;
     assert!(
@@ -84,18 +99,18 @@ pub(crate) fn int8_panel(level: SimdLevel, panel: &[i32], rows: &[i32], values: 
     #[cfg(target_arch = "x86_64")]
     if has_pairs_of_integers(level) {
         let many = |rows: &[i32], values: &mut [f32]| unsafe {
-            avx512::int8_panel::<{ avx512::ROWS }>(panel, rows, values);
+            avx512::pairs_panel::<{ avx512::ROWS }>(panel, rows, values);
         };
-        let one = |rows: &[i32], values: &mut [f32]| unsafe { avx512::int8_panel::<1>(panel, rows, values) };
+        let one = |rows: &[i32], values: &mut [f32]| unsafe { avx512::pairs_panel::<1>(panel, rows, values) };
         return in_blocks::<_, { avx512::ROWS }>(rows, pairs, values, many, one);
     } else if is_avx2(level) {
         let many = |rows: &[i32], values: &mut [f32]| unsafe {
-            avx2::int8_panel::<{ avx2::ROWS }>(panel, rows, values);
+            avx2::pairs_panel::<{ avx2::ROWS }>(panel, rows, values);
         };
-        let one = |rows: &[i32], values: &mut [f32]| unsafe { avx2::int8_panel::<1>(panel, rows, values) };
+        let one = |rows: &[i32], values: &mut [f32]| unsafe { avx2::pairs_panel::<1>(panel, rows, values) };
         return in_blocks::<_, { avx2::ROWS }>(rows, pairs, values, many, one);
     }
-    portable::int8_panel(panel, rows, values);
+    portable::pairs_panel(panel, rows, values);
 }
 
 /// The sums of some rows of bfloat16, as they lie in the file, for the [`PANEL_WIDTH`] queries of a panel: `rows` `[rows,
@@ -107,7 +122,7 @@ pub(crate) fn bf16_panel(level: SimdLevel, panel: &[i32], rows: &[u16], values: 
     let dim = panel.len() / PANEL_WIDTH * 2;
     assert!(has_pairs_of_bf16(level), "pairs of bfloat16 at level {level}");
     assert_eq!(rows.len() * PANEL_WIDTH, values.len() * dim, "rows, panel and values have one shape");
-    // SAFETY of the calls: as in `int8_panel`.
+    // SAFETY of the calls: as in `pairs_panel`.
     #[cfg(target_arch = "x86_64")]
     in_blocks::<_, { avx512::ROWS }>(
         rows,
@@ -251,7 +266,7 @@ mod tests {
                 let mut widened = vec![0; 29 * pairs];
                 widen_int8(level, &rows, dim, &mut widened);
                 let mut values = vec![0.0; 29 * PANEL_WIDTH];
-                int8_panel(level, &panel, &widened, &mut values);
+                pairs_panel(level, &panel, &widened, &mut values);
                 let mut alone = vec![0.0; 29];
                 for (lane, query) in queries.chunks_exact(dim).enumerate() {
                     int8_lone(level, query, &rows, &mut alone);

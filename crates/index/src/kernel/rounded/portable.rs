@@ -11,7 +11,7 @@ pub(super) fn widen_int8(numbers: &[i8], pairs: &mut [i32]) {
     }
 }
 
-pub(super) fn int8_panel(panel: &[i32], rows: &[i32], values: &mut [f32]) {
+pub(super) fn pairs_panel(panel: &[i32], rows: &[i32], values: &mut [f32]) {
     let pairs = panel.len() / PANEL_WIDTH;
     for (row, values) in rows.chunks_exact(pairs).zip(values.chunks_exact_mut(PANEL_WIDTH)) {
         let mut sums = [0_i32; PANEL_WIDTH];

@@ -1,7 +1,8 @@
 //! The operator set: what a device must be able to do for the model and its training.
 //!
 //! Every matrix is row-major and lives in a flat [`Ops::Buffer`].
-//! Gradients of parameters are added to what is there; gradients of activations replace it unless the name says `add`.
+//! Gradients of parameters are added to what is there unless the name says `set`; gradients of activations replace it
+//! unless the name says `add`.
 //! Sizes are the caller's word: an implementation may panic when a buffer is too short, never read beyond it.
 
 use std::fmt::Debug;
@@ -138,15 +139,13 @@ impl<B> Copy for AttentionInputs<'_, B> {}
 /// What the in-batch loss reads.
 #[derive(Debug)]
 pub struct ContrastiveInputs<'a, B> {
-    /// `[n_queries, hidden]`.
-    pub queries: &'a B,
-    /// `[n_documents, hidden]`; document `i` is the positive of query `i`, the rest are negatives of all.
-    pub documents: &'a B,
+    /// `[n_queries + n_documents, hidden]`: the queries, then the documents.
+    pub vectors: &'a B,
     /// Number of queries, at most `n_documents`.
     pub n_queries: usize,
-    /// Number of documents.
+    /// Number of documents; document `i` is the positive of query `i`, the rest are negatives of all.
     pub n_documents: usize,
-    /// Columns of both.
+    /// Columns of a vector.
     pub hidden: usize,
     /// Scores are divided by this.
     pub temperature: f64,
@@ -214,8 +213,21 @@ pub trait Ops: Send + Sync {
         items.into_iter().map(work).collect()
     }
 
+    /// As [`Ops::side_by_side`] for two pieces of work that are not alike.
+    fn both<A: Send, B: Send>(
+        &self,
+        first: impl FnOnce() -> A + Send,
+        second: impl FnOnce() -> B + Send,
+    ) -> (A, B) {
+        (first(), second())
+    }
+
     /// A copy of `values` on the device.
     fn upload(&self, values: &[f32]) -> Self::Buffer;
+    /// As [`Ops::upload`] for rows from anywhere on the host, one after another.
+    fn upload_rows(&self, rows: &[&[f32]]) -> Self::Buffer {
+        self.upload(&rows.concat())
+    }
     /// As [`Ops::upload`] for numbers that may be shared, such as those of a mapped file: a device that can read them
     /// where they are copies them only when the buffer is changed.
     fn share(&self, values: Arc<dyn Numbers>) -> Self::Buffer {
@@ -230,6 +242,8 @@ pub trait Ops: Send + Sync {
 
     // Elementwise and rows.
 
+    /// `into = from`.
+    fn copy(&self, from: &Self::Buffer, into: &mut Self::Buffer);
     /// `into += from`.
     fn add(&self, from: &Self::Buffer, into: &mut Self::Buffer);
     /// `buffer *= factor`.
@@ -283,7 +297,20 @@ pub trait Ops: Send + Sync {
         before: Option<&mut Self::Buffer>,
         output: &mut Self::Buffer,
     );
-    /// Gradients of the weight and the bias of `x · weightᵀ + bias`. There are none in eight-bit integers.
+    /// Gradients of the weight and the bias of `x · weightᵀ + bias`, in the place of what is there. There are none in
+    /// eight-bit integers.
+    fn linear_backward_parameters_set(
+        &self,
+        size: LinearSize,
+        x: &Self::Buffer,
+        d_output: &Self::Buffer,
+        gradient: AffineGradient<'_, Self::Buffer>,
+    ) {
+        self.fill(gradient.weight, 0.0);
+        self.fill(gradient.bias, 0.0);
+        self.linear_backward_parameters(size, x, d_output, gradient);
+    }
+    /// As [`Ops::linear_backward_parameters_set`], added to what is there.
     fn linear_backward_parameters(
         &self,
         size: LinearSize,
@@ -464,12 +491,11 @@ pub trait Ops: Send + Sync {
     // Training.
 
     /// In-batch softmax cross-entropy of `queries · documentsᵀ / temperature` with the diagonal as labels, and the
-    /// gradients of both sides of its mean.
+    /// gradients of its mean with respect to all vectors.
     fn contrastive(
         &self,
         inputs: ContrastiveInputs<'_, Self::Buffer>,
-        d_queries: &mut Self::Buffer,
-        d_documents: &mut Self::Buffer,
+        d_vectors: &mut Self::Buffer,
     ) -> Agreement;
     /// One optimiser step over every element of a parameter; `moments` are the first and the second.
     fn adamw(

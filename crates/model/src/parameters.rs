@@ -125,12 +125,13 @@ impl<B> Tensors<B> {
         self.0.iter().map(|buffer| ops.download(buffer)).collect()
     }
 
-    /// Sets every element to zero.
-    pub fn clear<O: Ops<Buffer = B>>(&mut self, ops: &O)
+    /// Sets every element of the parameters at the `wanted` places to zero.
+    pub fn clear_where<O: Ops<Buffer = B>>(&mut self, ops: &O, wanted: impl Fn(usize) -> bool)
     where
         B: Send,
     {
-        ops.side_by_side(self.buffers_mut().collect(), |buffer| ops.fill(buffer, 0.0));
+        let buffers = self.buffers_mut().enumerate().filter(|(place, _)| wanted(*place));
+        ops.side_by_side(buffers.collect(), |(_, buffer)| ops.fill(buffer, 0.0));
     }
 
     /// Every buffer in the layout's order, to change.

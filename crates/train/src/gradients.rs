@@ -10,7 +10,7 @@ use std::ops::Range;
 use sbmoe_kernels::{ContrastiveInputs, Key, Ops, Tokens};
 use sbmoe_model::architecture::Architecture;
 use sbmoe_model::bert::DropoutPlan;
-use sbmoe_model::moe::{Draws, KeptBlock};
+use sbmoe_model::moe::{Block, Draws, KeptBlock};
 use sbmoe_model::parameters::Tensors;
 
 use crate::{Batch, Inputs, TrainConfig};
@@ -34,7 +34,8 @@ pub struct StepResult {
     pub routed: Vec<u32>,
 }
 
-/// Adds the gradients of one batch to `gradients`; `step` names the run and the step.
+/// Writes the gradients of one batch to `gradients`; `step` names the run and the step. Where vectors are stored, those
+/// of the encoder stay as they are.
 pub fn gradients<O: Ops>(
     ops: &O,
     architecture: &Architecture,
@@ -47,10 +48,10 @@ pub fn gradients<O: Ops>(
     match inputs {
         Inputs::Pooled { queries, documents } => {
             let hidden = architecture.hidden();
-            let mut x = queries.rows(&batch.queries, hidden);
-            x.extend(documents.rows(&batch.documents, hidden));
+            let rows = queries.rows(&batch.queries, hidden).chain(documents.rows(&batch.documents, hidden));
+            let x = ops.upload_rows(&rows.collect::<Vec<_>>());
             let head = Head { ops, architecture, parameters, batch, config };
-            let result = head.run(&ops.upload(&x), step, gradients, None);
+            let result = head.run(&x, step, gradients, None);
             let tokens = queries.tokens_of(&batch.queries) + documents.tokens_of(&batch.documents);
             StepResult { tokens, ..result }
         }
@@ -72,6 +73,8 @@ fn token_gradients<O: Ops>(
     gradients: &mut Tensors<O::Buffer>,
 ) -> StepResult {
     let Head { ops, architecture, parameters, config, .. } = *head;
+    let block = architecture.block.as_ref().map_or(0..0, Block::places);
+    gradients.clear_where(ops, |place| !block.contains(&place));
     let hidden = architecture.hidden();
     let dropout = if config.dropout {
         let rates = &architecture.config;
@@ -130,7 +133,8 @@ struct Head<'a, O: Ops> {
 }
 
 impl<O: Ops> Head<'_, O> {
-    /// Loss of the whole batch; adds the gradients of its pooled vectors to `dx` if it is there.
+    /// Loss of the whole batch; writes the gradients of the block's parameters, and adds that of the pooled vectors to
+    /// `dx` if it is there.
     fn run(
         &self,
         x: &O::Buffer,
@@ -156,31 +160,16 @@ impl<O: Ops> Head<'_, O> {
     }
 
     fn loss(&self, y: &O::Buffer, kept: Option<&KeptBlock<O::Buffer>>) -> (StepResult, O::Buffer) {
-        let (ops, hidden) = (self.ops, self.architecture.hidden());
-        let (n_queries, n_documents) = (self.batch.queries.len(), self.batch.documents.len());
-        let side = |rows: Range<u32>| -> (Vec<u32>, O::Buffer) {
-            let rows: Vec<u32> = rows.collect();
-            let mut own = ops.scratch(rows.len() * hidden);
-            ops.gather_rows(hidden, &rows, y, &mut own);
-            (rows, own)
-        };
-        let (query_rows, queries) = side(0..n_queries as u32);
-        let (document_rows, documents) = side(n_queries as u32..(n_queries + n_documents) as u32);
-        let mut d_queries = ops.scratch(n_queries * hidden);
-        let mut d_documents = ops.scratch(n_documents * hidden);
         let inputs = ContrastiveInputs {
-            queries: &queries,
-            documents: &documents,
-            n_queries,
-            n_documents,
-            hidden,
+            vectors: y,
+            n_queries: self.batch.queries.len(),
+            n_documents: self.batch.documents.len(),
+            hidden: self.architecture.hidden(),
             temperature: self.config.temperature,
             excluded: &self.batch.excluded,
         };
-        let agreement = ops.contrastive(inputs, &mut d_queries, &mut d_documents);
-        let mut d_y = ops.zeros(ops.len(y));
-        ops.scatter_add_rows(hidden, &query_rows, &d_queries, &mut d_y);
-        ops.scatter_add_rows(hidden, &document_rows, &d_documents, &mut d_y);
+        let mut d_y = self.ops.scratch(self.ops.len(y));
+        let agreement = self.ops.contrastive(inputs, &mut d_y);
         let result = StepResult {
             loss: agreement.loss,
             correct: agreement.correct,

@@ -34,13 +34,9 @@ pub struct PooledTexts {
 }
 
 impl PooledTexts {
-    /// The vectors `[ordinals, hidden]` of some texts.
-    pub fn rows(&self, ordinals: &[u32], hidden: usize) -> Vec<f32> {
-        let mut rows = Vec::with_capacity(ordinals.len() * hidden);
-        for &row in ordinals {
-            rows.extend_from_slice(&self.vectors[row as usize * hidden..][..hidden]);
-        }
-        rows
+    /// The vectors `[hidden]` of some texts.
+    pub fn rows(&self, ordinals: &[u32], hidden: usize) -> impl Iterator<Item = &[f32]> {
+        ordinals.iter().map(move |&row| &self.vectors[row as usize * hidden..][..hidden])
     }
 
     /// The keys of some texts.

@@ -127,7 +127,6 @@ pub fn train<O: Ops>(
             let rate_multiplier = config.rate_multiplier(position.steps, steps);
             // One stay for the whole step: every other one wakes the threads of the device again.
             let (result, gradient_norm) = ops.within(|| {
-                own.clear(*ops);
                 let result =
                     gradients(*ops, architecture, parameters, (inputs, batch), config, key, &mut own);
                 let move_all = || {

@@ -74,22 +74,18 @@ impl Validation<'_> {
             queries.chunks(config.batch_size * hidden).zip(self.positives.chunks(config.batch_size))
         {
             let n = positives.len();
-            let own: Vec<f32> = positives
-                .iter()
-                .flat_map(|&p| &documents[p as usize * hidden..][..hidden])
-                .copied()
-                .collect();
+            let own = positives.iter().map(|&p| &documents[p as usize * hidden..][..hidden]);
+            let rows: Vec<&[f32]> = queries.chunks_exact(hidden).chain(own).collect();
             let inputs = ContrastiveInputs {
-                queries: &ops.upload(queries),
-                documents: &ops.upload(&own),
+                vectors: &ops.upload_rows(&rows),
                 n_queries: n,
                 n_documents: n,
                 hidden,
                 temperature: config.temperature,
                 excluded: &[],
             };
-            let (mut d_queries, mut d_documents) = (ops.scratch(n * hidden), ops.scratch(n * hidden));
-            sum += ops.contrastive(inputs, &mut d_queries, &mut d_documents).loss * n as f64;
+            let mut d_vectors = ops.scratch(2 * n * hidden);
+            sum += ops.contrastive(inputs, &mut d_vectors).loss * n as f64;
         }
         sum / self.positives.len().max(1) as f64
     }
@@ -124,8 +120,8 @@ impl<O: Ops> Model<'_, O> {
     }
 
     fn apply(&self, texts: &PooledTexts, ordinals: &[u32]) -> Vec<f32> {
-        let own = texts.rows(ordinals, self.architecture.hidden());
-        self.behind(&self.ops.upload(&own), &texts.keys_of(ordinals))
+        let rows: Vec<&[f32]> = texts.rows(ordinals, self.architecture.hidden()).collect();
+        self.behind(&self.ops.upload_rows(&rows), &texts.keys_of(ordinals))
     }
 
     fn behind(&self, x: &O::Buffer, keys: &[u64]) -> Vec<f32> {

@@ -14,10 +14,11 @@ struct Row {
 pub(super) fn contrastive(
     cpu: &Cpu,
     inputs: ContrastiveInputs<'_, Buffer>,
-    d_queries: &mut [f32],
-    d_documents: &mut [f32],
+    d_vectors: &mut [f32],
 ) -> Agreement {
-    let ContrastiveInputs { queries, documents, n_queries, n_documents, hidden, .. } = inputs;
+    let ContrastiveInputs { vectors, n_queries, n_documents, hidden, .. } = inputs;
+    let (queries, documents) = vectors.split_at(n_queries * hidden);
+    let (d_queries, d_documents) = d_vectors.split_at_mut(n_queries * hidden);
     let mut scores = cpu.memory.scratch(n_queries * n_documents);
     let size = [n_queries, n_documents, hidden];
     product_into(cpu, size, Operand::plain(queries), Operand::transposed(documents), &mut scores);

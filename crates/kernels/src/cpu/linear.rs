@@ -61,19 +61,23 @@ fn weighted<const N: usize>(
     }
 }
 
-/// `dweight += d_outputᵀ · x`, `dbias += Σ_rows d_output`.
+/// `dweight = d_outputᵀ · x`, `dbias = Σ_rows d_output`, or `+= …`.
 pub(super) fn backward_parameters(
     cpu: &Cpu,
     LinearSize { rows, inputs, outputs, precision }: LinearSize,
     x: &[f32],
     d_output: &[f32],
+    accumulate: bool,
     AffineGradient { weight: d_weight, bias: d_bias }: AffineGradient<'_, Buffer>,
 ) {
-    for first in (0..rows).step_by(ROWS) {
+    for first in (0..rows.max(1)).step_by(ROWS) {
         let size = [outputs, inputs, ROWS.min(rows - first)];
         let (left, right) = (&d_output[first * outputs..], &x[first * inputs..]);
         let operands = [Operand::transposed(left), Operand::plain(right)];
-        product_into(cpu, size, precision, operands, true, d_weight);
+        product_into(cpu, size, precision, operands, accumulate || first > 0, d_weight);
+    }
+    if !accumulate {
+        d_bias.fill(0.0);
     }
     sums::add_columns(cpu, d_output, d_bias);
 }

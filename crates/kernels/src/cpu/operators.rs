@@ -35,12 +35,31 @@ impl Ops for Cpu {
         self.map(SMALL, items.into_iter(), work)
     }
 
+    fn both<A: Send, B: Send>(
+        &self,
+        first: impl FnOnce() -> A + Send,
+        second: impl FnOnce() -> B + Send,
+    ) -> (A, B) {
+        if self.threads == 1 { (first(), second()) } else { self.pool.join(first, second) }
+    }
+
     fn share(&self, values: Arc<dyn Numbers>) -> Buffer {
         self.memory.shared(values)
     }
 
     fn upload(&self, values: &[f32]) -> Buffer {
         self.memory.copied(values)
+    }
+
+    fn upload_rows(&self, rows: &[&[f32]]) -> Buffer {
+        let mut buffer = self.memory.scratch(rows.iter().map(|row| row.len()).sum());
+        let mut rest = &mut buffer[..];
+        for row in rows {
+            let (own, after) = rest.split_at_mut(row.len());
+            own.copy_from_slice(row);
+            rest = after;
+        }
+        buffer
     }
 
     fn download(&self, buffer: &Buffer) -> Vec<f32> {
@@ -53,6 +72,10 @@ impl Ops for Cpu {
 
     fn fill(&self, buffer: &mut Buffer, value: f32) {
         self.each(<[f32]>::len(buffer), buffer.chunks_mut(TILE), |tile| tile.fill(value));
+    }
+
+    fn copy(&self, from: &Buffer, into: &mut Buffer) {
+        rows::copy(self, from, into);
     }
 
     fn add(&self, from: &Buffer, into: &mut Buffer) {
@@ -128,6 +151,16 @@ impl Ops for Cpu {
         linear::forward(self, size, x, layer, activation, before.map(|before| &mut before[..]), output);
     }
 
+    fn linear_backward_parameters_set(
+        &self,
+        size: LinearSize,
+        x: &Buffer,
+        d_output: &Buffer,
+        gradient: AffineGradient<'_, Buffer>,
+    ) {
+        linear::backward_parameters(self, size, x, d_output, false, gradient);
+    }
+
     fn linear_backward_parameters(
         &self,
         size: LinearSize,
@@ -135,7 +168,7 @@ impl Ops for Cpu {
         d_output: &Buffer,
         gradient: AffineGradient<'_, Buffer>,
     ) {
-        linear::backward_parameters(self, size, x, d_output, gradient);
+        linear::backward_parameters(self, size, x, d_output, true, gradient);
     }
 
     fn linear_backward_input(&self, size: LinearSize, weight: &Buffer, d_output: &Buffer, dx: &mut Buffer) {
@@ -314,13 +347,8 @@ impl Ops for Cpu {
         normalize::backward(self, columns, epsilon, [out, norms, d_out], dx);
     }
 
-    fn contrastive(
-        &self,
-        inputs: ContrastiveInputs<'_, Buffer>,
-        d_queries: &mut Buffer,
-        d_documents: &mut Buffer,
-    ) -> Agreement {
-        contrastive::contrastive(self, inputs, d_queries, d_documents)
+    fn contrastive(&self, inputs: ContrastiveInputs<'_, Buffer>, d_vectors: &mut Buffer) -> Agreement {
+        contrastive::contrastive(self, inputs, d_vectors)
     }
 
     fn adamw(&self, step: AdamwStep, gradient: &Buffer, moments: [&mut Buffer; 2], parameter: &mut Buffer) {

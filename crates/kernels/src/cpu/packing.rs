@@ -6,7 +6,7 @@ use super::form::Form;
 use super::lanes::{LANES, Lanes};
 use super::left::Left;
 use super::level::{Level, multiversion};
-use super::squares::transpose;
+use super::squares::{prefetch, transpose};
 
 /// Rows of a tile in registers.
 pub(super) const fn tile_rows(width: usize) -> usize {
@@ -138,7 +138,10 @@ fn transpose_sixteen(rows: Rows<'_>, packed: &mut [Lanes]) {
     for row in (0..LANES).step_by(4) {
         let (a, b) = (rows.row(row).as_chunks().0, rows.row(row + 1).as_chunks().0);
         let (c, d) = (rows.row(row + 2).as_chunks().0, rows.row(row + 3).as_chunks().0);
-        for ((((to, a), b), c), d) in squares.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+        let next = rows.values.as_ptr().wrapping_add((row + 4) * rows.stride);
+        for (place, ((((to, a), b), c), d)) in squares.iter_mut().zip(a).zip(b).zip(c).zip(d).enumerate() {
+            // Four squares of four rows are as many cache lines: a square asks for one of the next four rows'.
+            prefetch(next.wrapping_add(place % 4 * rows.stride + place / 4 * LANES));
             let columns = transpose([*a, *b, *c, *d]);
             for (to, column) in to.iter_mut().zip(columns) {
                 to[row..row + 4].copy_from_slice(&column);

@@ -48,6 +48,13 @@ multiversion! {
     }
 }
 
+/// `into = from`.
+pub(super) fn copy(cpu: &Cpu, from: &[f32], into: &mut [f32]) {
+    cpu.each(into.len(), into.chunks_mut(TILE).zip(from.chunks(TILE)), |(into, from)| {
+        into.copy_from_slice(from);
+    });
+}
+
 /// `into += from`.
 pub(super) fn add(cpu: &Cpu, from: &[f32], into: &mut [f32]) {
     cpu.each(into.len(), into.chunks_mut(TILE).zip(from.chunks(TILE)), |(into, from)| {

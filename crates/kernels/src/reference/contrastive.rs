@@ -4,14 +4,11 @@ use super::float::{Float, dot};
 use super::softmax;
 use crate::{Agreement, ContrastiveInputs};
 
-pub(super) fn contrastive<F: Float>(
-    inputs: ContrastiveInputs<'_, Vec<F>>,
-    d_queries: &mut [F],
-    d_documents: &mut [F],
-) -> Agreement {
-    let ContrastiveInputs { queries, documents, n_queries, n_documents, hidden, .. } = inputs;
-    d_queries.fill(F::zero());
-    d_documents.fill(F::zero());
+pub(super) fn contrastive<F: Float>(inputs: ContrastiveInputs<'_, Vec<F>>, d_vectors: &mut [F]) -> Agreement {
+    let ContrastiveInputs { vectors, n_queries, n_documents, hidden, .. } = inputs;
+    d_vectors.fill(F::zero());
+    let (queries, documents) = vectors.split_at(n_queries * hidden);
+    let (d_queries, d_documents) = d_vectors.split_at_mut(n_queries * hidden);
     let (mut loss, mut correct) = (0.0, 0);
     for query in 0..n_queries {
         let q = &queries[query * hidden..(query + 1) * hidden];

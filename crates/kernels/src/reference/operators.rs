@@ -33,6 +33,10 @@ impl<F: Float> Ops for Reference<F> {
         buffer.as_mut_slice().fill(F::of(f64::from(value)));
     }
 
+    fn copy(&self, from: &Vec<F>, into: &mut Vec<F>) {
+        into.copy_from_slice(from);
+    }
+
     fn add(&self, from: &Vec<F>, into: &mut Vec<F>) {
         rows::add(from, into);
     }
@@ -300,13 +304,8 @@ impl<F: Float> Ops for Reference<F> {
         normalize::backward(columns, epsilon, out, norms, d_out, dx);
     }
 
-    fn contrastive(
-        &self,
-        inputs: ContrastiveInputs<'_, Vec<F>>,
-        d_queries: &mut Vec<F>,
-        d_documents: &mut Vec<F>,
-    ) -> Agreement {
-        contrastive::contrastive(inputs, d_queries, d_documents)
+    fn contrastive(&self, inputs: ContrastiveInputs<'_, Vec<F>>, d_vectors: &mut Vec<F>) -> Agreement {
+        contrastive::contrastive(inputs, d_vectors)
     }
 
     fn adamw(&self, step: AdamwStep, gradient: &Vec<F>, moments: [&mut Vec<F>; 2], parameter: &mut Vec<F>) {

@@ -97,6 +97,14 @@ fn encoder<O: Ops>(ops: &O, case: &Case, results: &mut Results) {
     );
     keep("linear d_weight", &d_weight);
     keep("linear d_bias", &d_bias);
+    ops.linear_backward_parameters_set(
+        size,
+        &x,
+        &d_output,
+        AffineGradient { weight: &mut d_weight, bias: &mut d_bias },
+    );
+    keep("linear d_weight alone", &d_weight);
+    keep("linear d_bias alone", &d_bias);
     ops.linear_backward_input(size, &weight, &d_output, &mut dx);
     keep("linear dx", &dx);
     ops.linear_backward_input_add(size, &weight, &d_output, &mut dx);
@@ -226,22 +234,19 @@ fn training<O: Ops>(ops: &O, case: &Case, results: &mut Results) {
     let mut keep = |name: &str, buffer: &O::Buffer| results.push((name.to_owned(), ops.download(buffer)));
     let hidden = case.heads * case.width;
     let (n_queries, n_documents) = (case.lengths.len() * 3, case.lengths.len() * 4 + 1);
-    let (queries, documents) = (draw(n_queries * hidden), draw(n_documents * hidden));
-    let (mut d_queries, mut d_documents) =
-        (ops.scratch(n_queries * hidden), ops.scratch(n_documents * hidden));
+    let vectors = draw((n_queries + n_documents) * hidden);
+    let mut d_vectors = ops.scratch((n_queries + n_documents) * hidden);
     let inputs = ContrastiveInputs {
-        queries: &queries,
-        documents: &documents,
+        vectors: &vectors,
         n_queries,
         n_documents,
         hidden,
         temperature: hidden as f64,
         excluded: &[(2, 0), (0, 1), (2, 3), (0, n_documents as u32 - 1)],
     };
-    let agreement = ops.contrastive(inputs, &mut d_queries, &mut d_documents);
+    let agreement = ops.contrastive(inputs, &mut d_vectors);
     keep("contrastive", &ops.upload(&[agreement.loss as f32, agreement.correct as f32]));
-    keep("contrastive d_queries", &d_queries);
-    keep("contrastive d_documents", &d_documents);
+    keep("contrastive d_vectors", &d_vectors);
 
     let n = hidden * 91 + 5;
     let (gradient, mut parameter) = (draw(n), draw(n));

@@ -77,7 +77,7 @@ fn linear() {
         OPS().linear_backward_input(size, &inputs[1], &d, dx);
         check(&inputs, |inputs| weighted(&weights, &forward(inputs).1), &gradients);
 
-        // Parameters' gradients are added, and so is the input's when asked for.
+        // Gradients are added to what is there, or written over it, as the operator's name says.
         let once = gradients.clone();
         let [dx, weight, bias] = &mut gradients;
         OPS().linear_backward_parameters(size, &inputs[0], &d, AffineGradient { weight, bias });
@@ -85,6 +85,9 @@ fn linear() {
         for (twice, once) in gradients.iter().flatten().zip(once.iter().flatten()) {
             assert!((twice - 2.0 * once).abs() < 1e-12);
         }
+        let [_, weight, bias] = &mut gradients;
+        OPS().linear_backward_parameters_set(size, &inputs[0], &d, AffineGradient { weight, bias });
+        assert_eq!(gradients[1..], once[1..]);
     }
 }
 
@@ -319,20 +322,19 @@ fn contrastive_with_more_documents_than_queries_and_excluded_pairs() {
     for excluded in [vec![], vec![(0, 1), (2, 4), (2, 0)]] {
         let mut draws = Draws::new(11);
         let (n_queries, n_documents, hidden) = (3, 6, 4);
-        let inputs = [draws.wide(n_queries * hidden), draws.wide(n_documents * hidden)];
+        let inputs = [draws.wide((n_queries + n_documents) * hidden)];
         let loss = |inputs: &[Buffer]| {
-            let (mut d_queries, mut d_documents) = (zeros(&inputs[0]), zeros(&inputs[1]));
+            let mut d_vectors = zeros(&inputs[0]);
             let read = ContrastiveInputs {
-                queries: &inputs[0],
-                documents: &inputs[1],
+                vectors: &inputs[0],
                 n_queries,
                 n_documents,
                 hidden,
                 temperature: 0.7,
                 excluded: &excluded,
             };
-            let agreement = OPS().contrastive(read, &mut d_queries, &mut d_documents);
-            (agreement.loss, [d_queries, d_documents])
+            let agreement = OPS().contrastive(read, &mut d_vectors);
+            (agreement.loss, [d_vectors])
         };
         let (_, gradients) = loss(&inputs);
         check(&inputs, |inputs| loss(inputs).0, &gradients);

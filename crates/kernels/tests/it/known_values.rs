@@ -28,6 +28,8 @@ fn known<O: Ops>(ops: &O) {
     close(&ops.download(&out), &[-2.0, 0.0, 4.5, 5.0]);
     ops.fill(&mut out, 2.5);
     close(&ops.download(&out), &[2.5; 4]);
+    ops.copy(&other, &mut out);
+    close(&ops.download(&out), &[1.0; 4]);
 
     let tokens = Tokens::new(&[vec![0, 0], vec![0]], 0);
     let mut pooled = ops.zeros(4);
@@ -39,27 +41,26 @@ fn known<O: Ops>(ops: &O) {
     close(&ops.download(&pooled), &[1.0, 5.0, -3.0, -1.0]);
 
     // Two orthogonal pairs: each row's loss is ln(1 + e⁻¹); a tie counts as found.
-    let unit = ops.upload(&[1.0, 0.0, 0.0, 1.0]);
-    let read = |queries, excluded| ContrastiveInputs {
-        queries,
-        documents: &unit,
+    let unit = ops.upload_rows(&[&[1.0, 0.0, 0.0, 1.0], &[1.0, 0.0], &[0.0, 1.0]]);
+    let read = |vectors, excluded| ContrastiveInputs {
+        vectors,
         n_queries: 2,
         n_documents: 2,
         hidden: 2,
         temperature: 1.0,
         excluded,
     };
-    let (mut d_queries, mut d_documents) = (ops.zeros(4), ops.zeros(4));
-    let agreement = ops.contrastive(read(&unit, &[]), &mut d_queries, &mut d_documents);
+    let mut d_vectors = ops.zeros(8);
+    let agreement = ops.contrastive(read(&unit, &[]), &mut d_vectors);
     assert!((agreement.loss - (-1.0_f64).exp().ln_1p()).abs() < 1e-7);
     assert_eq!(agreement.correct, 2);
-    let nothing = ops.zeros(4);
-    let agreement = ops.contrastive(read(&nothing, &[]), &mut d_queries, &mut d_documents);
+    let nothing = ops.upload(&[0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0]);
+    let agreement = ops.contrastive(read(&nothing, &[]), &mut d_vectors);
     assert!((agreement.loss - 2.0_f64.ln()).abs() < 1e-7);
     assert_eq!(agreement.correct, 2);
-    let agreement = ops.contrastive(read(&unit, &[(0, 1), (1, 0)]), &mut d_queries, &mut d_documents);
+    let agreement = ops.contrastive(read(&unit, &[(0, 1), (1, 0)]), &mut d_vectors);
     assert!(agreement.loss.abs() < 1e-7);
-    close(&ops.download(&d_queries), &[0.0; 4]);
+    close(&ops.download(&d_vectors), &[0.0; 8]);
 
     // The first step moves by the learning rate against the sign of the gradient, after the decay.
     let step = AdamwStep {

@@ -20,10 +20,14 @@ pub(super) struct KeptCombine<B> {
     direction: Option<B>,
 }
 
-/// Gradients of the weights and of each part.
-pub(super) struct CombineGradient<B> {
-    pub(super) weights: Option<B>,
-    pub(super) parts: Vec<B>,
+/// The backward of a combination: the gradients of its inputs, each when it is asked for.
+pub(super) struct CombineGradient<'a, B> {
+    combine: Combine,
+    columns: usize,
+    kept: &'a KeptCombine<B>,
+    d_y: &'a B,
+    /// The mixture's gradient, where it is not `d_y`.
+    d_mixture: Option<B>,
 }
 
 impl Combine {
@@ -51,51 +55,57 @@ impl Combine {
         ops.mix(columns, &weights, &parts, &mut y);
         let direction = (self == Self::NormalizeMixture).then(|| normalized(&y));
         if let Some(direction) = &direction {
-            ops.fill(&mut y, 0.0);
-            ops.add(direction, &mut y);
+            ops.copy(direction, &mut y);
         }
         ops.add(x, &mut y);
         (y, KeptCombine { parts, weights, norms, direction })
     }
 
-    /// Gradients of the parts, and of the weights when `want_weights`.
-    pub(super) fn backward<O: Ops>(
+    /// The backward of [`Combine::forward`].
+    pub(super) fn backward<'a, O: Ops>(
         self,
         ops: &O,
         columns: usize,
-        kept: &KeptCombine<O::Buffer>,
-        d_y: &O::Buffer,
-        want_weights: bool,
-    ) -> CombineGradient<O::Buffer> {
-        let (n_parts, length) = (kept.parts.len(), ops.len(d_y));
+        kept: &'a KeptCombine<O::Buffer>,
+        d_y: &'a O::Buffer,
+    ) -> CombineGradient<'a, O::Buffer> {
         let d_mixture = kept.direction.as_ref().map(|direction| {
-            let mut d_mixture = ops.scratch(length);
+            let mut d_mixture = ops.scratch(ops.len(d_y));
             ops.normalize_backward(columns, EPSILON, direction, &kept.norms[0], d_y, &mut d_mixture);
             d_mixture
         });
-        let d_mixture = d_mixture.as_ref().unwrap_or(d_y);
-        let weights = want_weights.then(|| {
-            let mut d_weights = ops.scratch(ops.len(&kept.weights));
-            ops.mix_backward_weights(columns, &kept.parts, d_mixture, &mut d_weights);
-            d_weights
-        });
-        let part = |part: usize| {
-            let mut d_part = ops.scratch(length);
-            ops.mix_backward_part(columns, &kept.weights, part, n_parts, d_mixture, &mut d_part);
-            if self != Self::NormalizeExperts {
-                return d_part;
-            }
-            let mut d_expert = ops.scratch(length);
-            ops.normalize_backward(
-                columns,
-                EPSILON,
-                &kept.parts[part],
-                &kept.norms[part],
-                &d_part,
-                &mut d_expert,
-            );
-            d_expert
-        };
-        CombineGradient { weights, parts: ops.side_by_side((0..n_parts).collect(), part) }
+        CombineGradient { combine: self, columns, kept, d_y, d_mixture }
+    }
+}
+
+impl<B> CombineGradient<'_, B> {
+    /// The gradient of the weights, `[rows, parts]`.
+    pub(super) fn weights<O: Ops<Buffer = B>>(&self, ops: &O) -> B {
+        let mut d_weights = ops.scratch(ops.len(&self.kept.weights));
+        ops.mix_backward_weights(self.columns, &self.kept.parts, self.d_mixture(), &mut d_weights);
+        d_weights
+    }
+
+    /// How many parts were mixed.
+    pub(super) fn n_parts(&self) -> usize {
+        self.kept.parts.len()
+    }
+
+    /// The gradient of one part, `[rows, columns]`.
+    pub(super) fn part<O: Ops<Buffer = B>>(&self, ops: &O, part: usize) -> B {
+        let KeptCombine { parts, weights, norms, .. } = self.kept;
+        let (columns, d_mixture) = (self.columns, self.d_mixture());
+        let mut d_part = ops.scratch(ops.len(d_mixture));
+        ops.mix_backward_part(columns, weights, part, parts.len(), d_mixture, &mut d_part);
+        if self.combine != Combine::NormalizeExperts {
+            return d_part;
+        }
+        let mut d_expert = ops.scratch(ops.len(&d_part));
+        ops.normalize_backward(columns, EPSILON, &parts[part], &norms[part], &d_part, &mut d_expert);
+        d_expert
+    }
+
+    fn d_mixture(&self) -> &B {
+        self.d_mixture.as_ref().unwrap_or(self.d_y)
     }
 }

@@ -66,12 +66,12 @@ impl Expert {
         kept
     }
 
-    /// The layers whose gradients [`Expert::backward`] adds, in its order.
+    /// The layers whose gradients [`Expert::backward`] writes, in its order.
     pub(super) fn layers(&self) -> [AffineIds; 2] {
         [self.down, self.up]
     }
 
-    /// Adds the parameters' gradients; returns that of the rows that the expert saw, for [`Expert::add_input_gradient`],
+    /// Writes the parameters' gradients; returns that of the rows that the expert saw, for [`Expert::add_input_gradient`],
     /// where somebody `wants_input`.
     pub(super) fn backward<O: Ops>(
         &self,
@@ -115,12 +115,12 @@ impl Expert {
         wants_input: bool,
     ) -> Option<O::Buffer> {
         let rows = ops.len(x) / self.hidden;
-        ops.linear_backward_parameters(self.up(rows), inner, d_output, d_up);
+        ops.linear_backward_parameters_set(self.up(rows), inner, d_output, d_up);
         let mut d_inner = ops.scratch(rows * self.width);
         ops.linear_backward_input(self.up(rows), parameters.get(self.up.weight), d_output, &mut d_inner);
         // relu' is 1 exactly where its output is positive, so the output stands in for its input.
         ops.activate_backward(Activation::Relu, inner, &mut d_inner);
-        ops.linear_backward_parameters(self.down(rows), x, &d_inner, d_down);
+        ops.linear_backward_parameters_set(self.down(rows), x, &d_inner, d_down);
         wants_input.then(|| {
             let mut dx = ops.scratch(rows * self.hidden);
             ops.linear_backward_input(self.down(rows), parameters.get(self.down.weight), &d_inner, &mut dx);

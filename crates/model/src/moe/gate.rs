@@ -1,8 +1,9 @@
 //! The gate: `z(x) = G_2 · relu(G_1 x + g_1) + g_2`, its noise, and `p = softmax(z)`.
 
-use sbmoe_kernels::{Activation, LinearSize, Ops, Precision};
+use sbmoe_kernels::{Activation, AffineGradient, LinearSize, Ops, Precision};
 
 use super::BlockConfig;
+use super::training::no_gradients;
 use crate::parameters::{AffineIds, Layout, ParameterId, Tensors};
 
 /// The gate's layers and its noise head.
@@ -37,6 +38,11 @@ impl GateLayers {
             width,
             experts,
         }
+    }
+
+    /// The layers whose gradients [`GateLayers::backward`] writes, in its order; the noise head is the last.
+    pub(super) fn layers(&self) -> [AffineIds; 3] {
+        [self.hidden_layer, self.output, self.noise]
     }
 
     /// The parameters of the gate itself, without the noise head.
@@ -75,8 +81,8 @@ impl GateLayers {
         KeptGate { inner, noise, probabilities }
     }
 
-    /// Adds the gradients of the gate's and the noise head's parameters, and that of `x` to `dx` if it is there, given
-    /// that of `p`.
+    /// Writes the gradients of the gate's and the noise head's parameters, given that of `p`; returns that of `x` where
+    /// somebody `wants_input`.
     pub(super) fn backward<O: Ops>(
         &self,
         ops: &O,
@@ -84,29 +90,34 @@ impl GateLayers {
         x: &O::Buffer,
         kept: &KeptGate<O::Buffer>,
         d_probabilities: &O::Buffer,
-        mut dx: Option<&mut O::Buffer>,
-        gradients: &mut Tensors<O::Buffer>,
-    ) {
+        [d_hidden, d_output, d_noise]: [AffineGradient<'_, O::Buffer>; 3],
+        wants_input: bool,
+    ) -> Option<O::Buffer> {
         let rows = ops.len(x) / self.hidden;
         let (first, second, head) = self.sizes(rows);
         let mut d_logits = ops.scratch(rows * self.experts);
         ops.softmax_backward(self.experts, &kept.probabilities, d_probabilities, &mut d_logits);
-        if let Some((epsilon, raw)) = &kept.noise {
-            let mut d_raw = ops.scratch(rows * self.experts);
-            ops.add_gate_noise_backward(epsilon, raw, &d_logits, &mut d_raw);
-            ops.linear_backward_parameters(head, x, &d_raw, gradients.affine_mut(self.noise));
-            if let Some(dx) = dx.as_deref_mut() {
-                ops.linear_backward_input_add(head, parameters.get(self.noise.weight), &d_raw, dx);
-            }
-        }
-        ops.linear_backward_parameters(second, &kept.inner, &d_logits, gradients.affine_mut(self.output));
+        ops.linear_backward_parameters_set(second, &kept.inner, &d_logits, d_output);
         let mut d_inner = ops.scratch(rows * self.width);
         ops.linear_backward_input(second, parameters.get(self.output.weight), &d_logits, &mut d_inner);
         ops.activate_backward(Activation::Relu, &kept.inner, &mut d_inner);
-        ops.linear_backward_parameters(first, x, &d_inner, gradients.affine_mut(self.hidden_layer));
-        if let Some(dx) = dx {
-            ops.linear_backward_input_add(first, parameters.get(self.hidden_layer.weight), &d_inner, dx);
+        ops.linear_backward_parameters_set(first, x, &d_inner, d_hidden);
+        let mut dx = wants_input.then(|| {
+            let mut dx = ops.scratch(rows * self.hidden);
+            ops.linear_backward_input(first, parameters.get(self.hidden_layer.weight), &d_inner, &mut dx);
+            dx
+        });
+        let Some((epsilon, raw)) = &kept.noise else {
+            no_gradients(ops, [d_noise]);
+            return dx;
+        };
+        let mut d_raw = ops.scratch(rows * self.experts);
+        ops.add_gate_noise_backward(epsilon, raw, &d_logits, &mut d_raw);
+        ops.linear_backward_parameters_set(head, x, &d_raw, d_noise);
+        if let Some(dx) = &mut dx {
+            ops.linear_backward_input_add(head, parameters.get(self.noise.weight), &d_raw, dx);
         }
+        dx
     }
 
     fn sizes(&self, rows: usize) -> (LinearSize, LinearSize, LinearSize) {

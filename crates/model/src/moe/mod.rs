@@ -13,7 +13,9 @@ mod draws;
 mod experts;
 mod gate;
 mod initial;
+mod training;
 
-pub use block::{Block, KeptBlock, Routed};
+pub use block::{Block, Routed};
 pub use config::{BlockConfig, Combine, Gate, TrainGate};
 pub use draws::{Draws, text_key};
+pub use training::KeptBlock;

@@ -59,10 +59,14 @@ impl Golden {
 }
 
 /// Compares within 1e-9 of the largest expected value.
+///
+/// A key's bias is given ten times that: no softmax changes with it, so its gradient is rounding alone, which AdamW makes
+/// as large as any other.
 pub(crate) fn check(name: &str, actual: &[f64], expected: &[f64]) {
+    let tolerance = if name.ends_with("attention.self.key.bias") { 1e-8 } else { 1e-9 };
     assert_eq!(actual.len(), expected.len(), "`{name}` has another size");
     let largest = expected.iter().fold(1e-3f64, |most, value| most.max(value.abs()));
     for (place, (a, e)) in actual.iter().zip(expected).enumerate() {
-        assert!((a - e).abs() <= 1e-9 * largest, "`{name}`[{place}]: {a:e} where {e:e} is expected");
+        assert!((a - e).abs() <= tolerance * largest, "`{name}`[{place}]: {a:e} where {e:e} is expected");
     }
 }

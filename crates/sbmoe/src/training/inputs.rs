@@ -1,7 +1,7 @@
 //! What the training library reads of the texts: token ids, or the pooled vectors of a frozen encoder.
 
 use anyhow::Result;
-use sbmoe_train::Inputs;
+use sbmoe_train::{Inputs, PooledTexts};
 
 use super::encoder_pass::encode;
 use super::examples::HeldOut;
@@ -34,7 +34,10 @@ pub(super) fn held_out_vectors(
     let hidden = run.retriever.architecture.hidden();
     match inputs {
         Inputs::Pooled { queries, documents } => {
-            Ok((queries.rows(&held_out.queries, hidden), documents.rows(&held_out.documents, hidden)))
+            let own = |texts: &PooledTexts, ordinals: &[u32]| {
+                texts.rows(ordinals, hidden).flatten().copied().collect()
+            };
+            Ok((own(queries, &held_out.queries), own(documents, &held_out.documents)))
         }
         Inputs::Tokens { queries, documents } => {
             let name = "scoring the encoder alone";

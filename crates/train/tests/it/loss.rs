@@ -15,22 +15,22 @@ fn the_loss_and_its_gradients_equal_pytorch() {
         let (n_queries, n_documents, hidden) =
             (size("queries"), size("documents"), golden.cases["hidden"].as_u64().expect("a size") as usize);
         let excluded: Vec<(u32, u32)> = serde_json::from_value(case["masked"].clone()).expect("pairs");
+        let both = |name: &str| {
+            ["queries", "documents"].map(|side| golden.get(&format!("{id}.{name}{side}"))).concat()
+        };
         let inputs = ContrastiveInputs {
-            queries: &golden.get(&format!("{id}.queries")),
-            documents: &golden.get(&format!("{id}.documents")),
+            vectors: &both(""),
             n_queries,
             n_documents,
             hidden,
             temperature: case["temperature"].as_f64().expect("a temperature"),
             excluded: &excluded,
         };
-        let (mut d_queries, mut d_documents) =
-            (ops.zeros(n_queries * hidden), ops.zeros(n_documents * hidden));
-        let agreement = ops.contrastive(inputs, &mut d_queries, &mut d_documents);
+        let mut d_vectors = ops.zeros((n_queries + n_documents) * hidden);
+        let agreement = ops.contrastive(inputs, &mut d_vectors);
         check(&format!("{id}.loss"), &[agreement.loss], &golden.get(&format!("{id}.loss")));
         let accuracy = agreement.correct as f64 / n_queries as f64;
         check(&format!("{id}.accuracy"), &[accuracy], &golden.get(&format!("{id}.accuracy")));
-        check(&format!("{id}.queries"), &d_queries, &golden.get(&format!("{id}.grad.queries")));
-        check(&format!("{id}.documents"), &d_documents, &golden.get(&format!("{id}.grad.documents")));
+        check(&format!("{id}.vectors"), &d_vectors, &both("grad."));
     }
 }

@@ -1,8 +1,7 @@
 //! Products in registers: what attention and the large products are made of.
 //!
 //! Operands are made of 32-bit words ([`Form`]), each one number or several narrow ones; the loops are the same for all.
-//! The right operand is packed into panels of sixteen columns; the left one is read where it lies, or packed into
-//! panels of as many rows as the registers hold (`packing`).
+//! The right operand is packed into panels of sixteen columns (`packing`); the left one is read where it lies.
 //! Each element of the result is summed in the order of the inner index, whatever the blocking.
 
 use super::form::Form;
@@ -46,14 +45,6 @@ unsafe fn tile<V: Sixteen, const ROWS: usize, const WIDE: usize>(
                 along(
                     #[inline(always)]
                     |k, r| *columns.get_unchecked(k * stride + r),
-                    panels,
-                )
-            }
-            Layout::Panels(height) => {
-                let columns = &left.values[row * height..].as_chunks::<ROWS>().0[..depth];
-                along(
-                    #[inline(always)]
-                    |k, r| *columns.get_unchecked(k).get_unchecked(r),
                     panels,
                 )
             }
@@ -132,8 +123,6 @@ unsafe fn rows<V: Sixteen, const ROWS: usize, const WIDE: usize>(
     out: &mut [Lanes],
     stride: usize,
 ) {
-    // A panel of rows is whole in memory, and so is the room for its sums.
-    let n = if matches!(left.layout, Layout::Panels(_)) { n.next_multiple_of(ROWS) } else { n };
     let mut row = 0;
     // SAFETY: the caller's word.
     unsafe {
@@ -274,17 +263,12 @@ unsafe fn blocked<V: Sixteen, const WIDTH: usize>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::packing::{Rows, pack, pack_by, pack_transposed, panels};
+    use super::super::packing::{Rows, pack, pack_transposed, panels};
     use super::*;
     use crate::Key;
 
     /// The blocking for registers of `WIDTH`, whether this processor has them or not, against a plain loop.
-    fn check<const WIDTH: usize, const ROWS: usize>(
-        n: usize,
-        depth: usize,
-        columns: usize,
-        is_transposed: bool,
-    ) {
+    fn check<const WIDTH: usize>(n: usize, depth: usize, columns: usize, is_transposed: bool) {
         let draw = |purpose: &str, n: usize| -> Vec<f32> {
             (0..n).map(|i| Key::new(1).purpose(purpose).with(i as u64).normal() as f32).collect()
         };
@@ -311,16 +295,6 @@ mod tests {
         };
         product(operand, false, &mut out);
         product(operand, true, &mut out);
-        if is_transposed {
-            let mut panels_of_rows = vec![f32::NAN; n.next_multiple_of(ROWS) * depth];
-            pack_by::<ROWS>(Rows { values: &left, stride, columns: n }, depth, &mut panels_of_rows);
-            let operand = Left { values: &panels_of_rows, layout: Layout::Panels(depth) };
-            let mut from_panels = vec![1.0; n.next_multiple_of(ROWS) * panels(columns) * LANES];
-            product(operand, false, &mut from_panels);
-            product(operand, true, &mut from_panels);
-            from_panels.truncate(out.len());
-            assert_eq!(from_panels, out, "{n}×{columns}×{depth} from panels of {ROWS} rows");
-        }
         for row in 0..n {
             for column in 0..columns {
                 let mut sum = 0.0;
@@ -343,9 +317,9 @@ mod tests {
         for n in [1, 5, 12, 31] {
             for columns in [5, 32, 50] {
                 for is_transposed in [false, true] {
-                    check::<4, { tile_rows(4) }>(n, 9, columns, is_transposed);
-                    check::<8, { tile_rows(8) }>(n, 9, columns, is_transposed);
-                    check::<16, { tile_rows(16) }>(n, 9, columns, is_transposed);
+                    check::<4>(n, 9, columns, is_transposed);
+                    check::<8>(n, 9, columns, is_transposed);
+                    check::<16>(n, 9, columns, is_transposed);
                 }
             }
         }

@@ -33,15 +33,6 @@ impl Level {
         Self::ALL.into_iter().filter(|level| level.is_available()).collect()
     }
 
-    /// f32 in a register, as far as the loops are concerned.
-    pub(super) const fn width(self) -> usize {
-        match self {
-            Self::Avx512 | Self::Avx512Bf16 => 16,
-            Self::Avx2 => 8,
-            Self::Scalar | Self::Neon => 4,
-        }
-    }
-
     /// Whether this processor has it.
     pub fn is_available(self) -> bool {
         match self {

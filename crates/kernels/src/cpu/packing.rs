@@ -1,11 +1,11 @@
-//! How the operands of products lie in memory: panels of columns on the right, panels of rows on the left.
+//! How the right operand of a product lies in memory: panels of columns.
 
 use std::array;
 
 use super::form::Form;
 use super::lanes::{LANES, Lanes};
 use super::left::Left;
-use super::level::{Level, multiversion};
+use super::level::multiversion;
 use super::squares::{prefetch, transpose};
 
 /// Rows of a tile in registers.
@@ -15,11 +15,6 @@ pub(super) const fn tile_rows(width: usize) -> usize {
         8 => 6,
         _ => 2,
     }
-}
-
-/// Rows of a panel that [`pack_columns`] writes.
-pub(super) fn rows_of(level: Level) -> usize {
-    tile_rows(level.width())
 }
 
 /// Panels that hold `columns` columns.
@@ -105,7 +100,19 @@ impl<'a> Rows<'a> {
 multiversion! {
     /// Packs `n` rows as they are: panel by panel, row by row.
     pub(super) fn pack(rows: Rows<'_>, n: usize, packed: &mut [f32]) {
-        pack_by::<LANES>(rows, n, packed);
+        let packed = packed.as_chunks_mut::<LANES>().0;
+        for (panel, packed) in packed.chunks_exact_mut(n).enumerate() {
+            let first = panel * LANES;
+            let width = LANES.min(rows.columns - first);
+            for (row, to) in packed.iter_mut().enumerate() {
+                let from = &rows.values[row * rows.stride + first..][..width];
+                if let Some(from) = from.first_chunk::<LANES>() {
+                    *to = *from;
+                } else {
+                    *to = array::from_fn(|column| from.get(column).copied().unwrap_or(0.0));
+                }
+            }
+        }
     }
 }
 
@@ -151,35 +158,6 @@ fn transpose_sixteen(rows: Rows<'_>, packed: &mut [Lanes]) {
     for lane in 0..LANES {
         for (to, x) in rest.iter_mut().zip(&rows.row(lane)[whole..]) {
             to[lane] = *x;
-        }
-    }
-}
-
-multiversion! {
-    /// Packs the transpose of `n` rows for [`Left::panels`].
-    pub(super) fn pack_columns(rows: Rows<'_>, n: usize, packed: &mut [f32]) {
-        match WIDTH {
-            LANES => pack_by::<{ tile_rows(LANES) }>(rows, n, packed),
-            8 => pack_by::<{ tile_rows(8) }>(rows, n, packed),
-            _ => pack_by::<{ tile_rows(4) }>(rows, n, packed),
-        }
-    }
-}
-
-/// Panels of `PANEL` columns, row by row.
-#[inline(always)]
-pub(super) fn pack_by<const PANEL: usize>(rows: Rows<'_>, n: usize, packed: &mut [f32]) {
-    let packed = packed.as_chunks_mut::<PANEL>().0;
-    for (panel, packed) in packed.chunks_exact_mut(n).enumerate() {
-        let first = panel * PANEL;
-        let width = PANEL.min(rows.columns - first);
-        for (row, to) in packed.iter_mut().enumerate() {
-            let from = &rows.values[row * rows.stride + first..][..width];
-            if let Some(from) = from.first_chunk::<PANEL>() {
-                *to = *from;
-            } else {
-                *to = array::from_fn(|column| from.get(column).copied().unwrap_or(0.0));
-            }
         }
     }
 }

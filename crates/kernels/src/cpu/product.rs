@@ -1,6 +1,6 @@
 //! Matrix products of any size, of words of any form.
 //!
-//! The right operand is packed once; a tile of the result takes all of the inner index, chunk by chunk, so that a
+//! The right operand is packed once, the left one is read where it lies; a tile of the result takes all of the inner index, chunk by chunk, so that a
 //! panel's chunk stays in the first cache while the tile's rows pass over it.
 
 use super::Cpu;
@@ -9,7 +9,7 @@ use super::form::Form;
 use super::lanes::LANES;
 use super::left::Left;
 use super::memory::Buffer;
-use super::packing::{Panels, Rows, pack, pack_columns, pack_transposed, panels, rows_of};
+use super::packing::{Panels, Rows, pack, pack_transposed, panels};
 use super::tiles::{Tile, each_tile};
 
 /// A row-major matrix that takes part in a product, as it is or transposed.
@@ -67,7 +67,6 @@ pub(super) fn product<const N: usize>(
             &packed
         }
     };
-    let packed_left = left.is_transposed.then(|| pack_left(cpu, left.values, m, k));
     let depth = k.div_ceil(k.div_ceil(CHUNK).max(1));
     let sum = |tile: Tile, sums: &mut [f32]| {
         let right = Panels::new(form, right, k).slice(tile.column / LANES, panels(tile.columns));
@@ -76,9 +75,10 @@ pub(super) fn product<const N: usize>(
         }
         for first in (0..k).step_by(depth.max(1)) {
             let depth = depth.min(k - first);
-            let left = match &packed_left {
-                Some(packed) => Left::panels(cpu.level, packed, k, tile.row, first),
-                None => Left::rows(&left.values[tile.row * k + first..], k),
+            let left = if left.is_transposed {
+                Left::columns(&left.values[first * m + tile.row..], m)
+            } else {
+                Left::rows(&left.values[tile.row * k + first..], k)
             };
             multiply(cpu.level, left, tile.rows, right.rows(first, depth), first > 0, sums, tile.stride());
         }
@@ -112,18 +112,6 @@ pub(super) fn pack_right(cpu: &Cpu, right: Operand<'_>, n: usize, k: usize) -> B
             let rows = Rows { values: &right.values[first..], stride: n, columns: n - first };
             pack(cpu.level, rows, k, packed);
         }
-    });
-    packed
-}
-
-/// The transpose of `[k, m]` in panels of as many rows as the registers hold.
-fn pack_left(cpu: &Cpu, values: &[f32], m: usize, k: usize) -> Buffer {
-    let height = rows_of(cpu.level);
-    let mut packed = cpu.memory.scratch(m.next_multiple_of(height) * k);
-    let rows = (PACKED / (k * height).max(1)).max(1) * height;
-    let pieces = packed.chunks_mut((rows * k).max(1)).zip((0..m).step_by(rows));
-    cpu.each(m * k, pieces, |(packed, first)| {
-        pack_columns(cpu.level, Rows { values: &values[first..], stride: m, columns: m - first }, k, packed);
     });
     packed
 }

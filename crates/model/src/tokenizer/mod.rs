@@ -14,6 +14,7 @@ pub use self::error::TokenizerError;
 
 mod error;
 mod files;
+mod opening;
 mod word_piece;
 
 /// A tokenizer with the length and lower-casing that belong to a model.
@@ -26,6 +27,8 @@ pub struct Tokenizer {
     lower_case: bool,
     max_length: usize,
     vocabulary_size: usize,
+    /// Whether a long text need not be read to its end.
+    ends_tokens_at_spaces: bool,
 }
 
 impl Tokenizer {
@@ -64,7 +67,8 @@ impl Tokenizer {
         }
         let largest = pipeline.get_vocab(true).into_values().max();
         let vocabulary_size = largest.map_or(0, |largest| largest as usize + 1);
-        Ok(Self { pipeline, before, after, lower_case, max_length, vocabulary_size })
+        let ends_tokens_at_spaces = opening::ends_tokens_at_spaces(&pipeline);
+        Ok(Self { pipeline, before, after, lower_case, max_length, vocabulary_size, ends_tokens_at_spaces })
     }
 
     /// The token numbers of a text with its special tokens, at most [`Tokenizer::max_length`] in all; what does not fit
@@ -73,15 +77,24 @@ impl Tokenizer {
     /// # Errors
     /// A text that the tokenizer's model cannot express, which BERT's always can.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        let room = self.max_length - self.before.len() - self.after.len();
+        let tokens = if self.ends_tokens_at_spaces {
+            opening::tokens(text, room, |opening| self.tokens(opening))?
+        } else {
+            self.tokens(text)?
+        };
+        let kept = &tokens[..tokens.len().min(room)];
+        Ok([self.before.as_slice(), kept, self.after.as_slice()].concat())
+    }
+
+    /// The token numbers of a text, without special tokens around them.
+    fn tokens(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         let text = if self.lower_case { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) };
         let encoding = self
             .pipeline
             .encode_fast(text.as_ref(), false)
             .map_err(|error| TokenizerError::Encode { reason: error.to_string() })?;
-        let room = self.max_length - self.before.len() - self.after.len();
-        let tokens = encoding.get_ids();
-        let kept = &tokens[..tokens.len().min(room)];
-        Ok([self.before.as_slice(), kept, self.after.as_slice()].concat())
+        Ok(encoding.get_ids().to_vec())
     }
 
     /// [`Tokenizer::encode`] of each text.

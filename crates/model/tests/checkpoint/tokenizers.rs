@@ -51,6 +51,29 @@ fn long_texts_are_cut_before_their_last_special_token() {
     }
 }
 
+/// What is read of a long text gives the tokens of the whole, whatever makes few tokens of many bytes.
+#[test]
+fn long_texts_are_cut_as_if_they_were_read_to_their_end() {
+    let goldens = goldens("uncased");
+    let words: Vec<&str> = goldens.iter().map(|(text, _)| text.as_str()).collect();
+    let words = format!("{}\u{3a3}. [MASK]\u{85}x\u{c}y ", words.join(" "));
+    let nothing = ["\u{200b}", " ", "\n", "\u{0}"].map(|byte| byte.repeat(40_000)).join("a");
+    let unknown = "x".repeat(50_000);
+    for name in ["uncased", "cased", "with_json"] {
+        for text in
+            [words.repeat(400), nothing.clone() + &words, unknown.clone() + " " + &words, unknown.clone()]
+        {
+            let whole = open(name, true, 1 << 20).encode(&text).unwrap();
+            for max_length in [3, 17, 256, 5_000] {
+                let cut = open(name, true, max_length).encode(&text).unwrap();
+                let (last, before) = cut.split_last().unwrap();
+                assert_eq!(before, &whole[..whole.len().min(max_length) - 1], "{name}, {max_length}");
+                assert_eq!(last, whole.last().unwrap());
+            }
+        }
+    }
+}
+
 #[test]
 fn lower_casing_comes_before_a_cased_tokenizer() {
     let plain = open("cased", false, 64);

@@ -80,11 +80,11 @@ impl Block {
         let shared = (d.n_parts() == 1).then(|| d.part(ops, 0));
         let (gate_gradients, expert_gradients) = self.split(gradients);
         let wants_input = dx.is_some();
-        let gate_work = || match (&kept.gate, self.gate_gradient(ops, &kept.routed, &d, balance_weight)) {
-            (Some(gate), Some(d_probabilities)) => {
-                self.gate.backward(ops, parameters, x, gate, &d_probabilities, gate_gradients, wants_input)
-            }
-            _ => {
+        let gate_work = || {
+            let d_probabilities = self.gate_gradient(ops, &kept.routed, &d, balance_weight);
+            if let (Some(gate), Some(d_probabilities)) = (&kept.gate, &d_probabilities) {
+                self.gate.backward(ops, parameters, x, gate, d_probabilities, gate_gradients, wants_input)
+            } else {
                 no_gradients(ops, gate_gradients);
                 None
             }

@@ -47,8 +47,8 @@ multiversion! {
 #[cfg(target_arch = "x86_64")]
 mod pairs {
     use std::arch::x86_64::{
-        __m512bh, __m512i, _mm512_cvtne2ps_pbh, _mm512_loadu_ps, _mm512_loadu_si512,
-        _mm512_permutexvar_epi16, _mm512_storeu_si512,
+        __m512, __m512bh, __m512i, __mmask16, _mm512_cvtne2ps_pbh, _mm512_loadu_ps, _mm512_loadu_si512,
+        _mm512_mask_storeu_epi32, _mm512_maskz_loadu_ps, _mm512_permutexvar_epi16, _mm512_storeu_si512,
     };
     use std::mem::transmute;
 
@@ -58,12 +58,16 @@ mod pairs {
     /// Thirty-two rounded numbers: those of `low`, then those of `high`.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bf16")]
-    fn rounded(low: &Lanes, high: &Lanes) -> __m512i {
-        // SAFETY: sixteen numbers are a register; a register of bf16 is as good as one of integers.
-        unsafe {
-            let (low, high) = (_mm512_loadu_ps(low.as_ptr()), _mm512_loadu_ps(high.as_ptr()));
-            transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low))
-        }
+    fn rounded(low: __m512, high: __m512) -> __m512i {
+        // SAFETY: a register of bf16 is as good as one of integers.
+        unsafe { transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low)) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn load(numbers: &Lanes) -> __m512 {
+        // SAFETY: sixteen numbers are a register.
+        unsafe { _mm512_loadu_ps(numbers.as_ptr()) }
     }
 
     #[inline]
@@ -73,12 +77,27 @@ mod pairs {
         unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), words) };
     }
 
+    /// Which lanes of a register `n` numbers fill.
+    #[inline]
+    fn filled(n: usize) -> __mmask16 {
+        assert!(n <= LANES, "{n} numbers for a register");
+        ((1_u32 << n) - 1) as __mmask16
+    }
+
     /// Up to sixteen numbers, and zeros behind them.
     #[inline]
-    fn filled(numbers: &[f32]) -> Lanes {
-        let mut lanes = [0.0; LANES];
-        lanes[..numbers.len()].copy_from_slice(numbers);
-        lanes
+    #[target_feature(enable = "avx512f")]
+    fn load_some(numbers: &[f32]) -> __m512 {
+        // SAFETY: no lane behind the numbers is read.
+        unsafe { _mm512_maskz_loadu_ps(filled(numbers.len()), numbers.as_ptr()) }
+    }
+
+    /// The first words, up to sixteen.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn store_some(words: __m512i, to: &mut [f32]) {
+        // SAFETY: no lane behind the words' place is written.
+        unsafe { _mm512_mask_storeu_epi32(to.as_mut_ptr().cast(), filled(to.len()), words) };
     }
 
     #[target_feature(enable = "avx512f,avx512bf16")]
@@ -89,13 +108,11 @@ mod pairs {
             let (whole, last) = words.split_at_mut(pairs.len() * LANES);
             for (pair, words) in pairs.iter().zip(whole.as_chunks_mut().0) {
                 let ([low, high], _) = pair.as_chunks() else { unreachable!("two times sixteen") };
-                store(rounded(low, high), words);
+                store(rounded(load(low), load(high)), words);
             }
             if !rest.is_empty() {
                 let (low, high) = rest.split_at(rest.len().min(LANES));
-                let mut all = [0.0; LANES];
-                store(rounded(&filled(low), &filled(high)), &mut all);
-                last.copy_from_slice(&all[..last.len()]);
+                store_some(rounded(load_some(low), load_some(high)), last);
             }
         }
     }
@@ -124,13 +141,11 @@ mod pairs {
             let (high, high_rest) = high.as_chunks::<LANES>();
             let (whole, last) = words.as_chunks_mut::<LANES>();
             for ((low, high), words) in low.iter().zip(high).zip(whole) {
-                store(_mm512_permutexvar_epi16(zip, rounded(low, high)), words);
+                store(_mm512_permutexvar_epi16(zip, rounded(load(low), load(high))), words);
             }
             if !last.is_empty() {
-                let mut all = [0.0; LANES];
-                let words = rounded(&filled(low_rest), &filled(high_rest));
-                store(_mm512_permutexvar_epi16(zip, words), &mut all);
-                last.copy_from_slice(&all[..last.len()]);
+                let words = rounded(load_some(low_rest), load_some(high_rest));
+                store_some(_mm512_permutexvar_epi16(zip, words), last);
             }
         }
     }

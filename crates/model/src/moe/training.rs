@@ -146,7 +146,6 @@ impl Block {
     }
 
     /// Where the gradients of the gate's layers and of each expert's go.
-    #[expect(clippy::type_complexity, reason = "the two results are taken apart at once by the one caller")]
     fn split<'a, B>(
         &self,
         gradients: &'a mut Tensors<B>,

@@ -2,8 +2,8 @@
 
 use tokenizers::{NormalizerWrapper, PreTokenizerWrapper, Tokenizer as Pipeline};
 
-/// Bytes that are read at first for each token that is kept: four times what a text of words takes.
-const BYTES_A_TOKEN: usize = 32;
+/// Bytes that are read at first for each token that is kept: twice what an English text takes.
+const BYTES_A_TOKEN: usize = 12;
 
 /// Tokens beyond those that are kept: a special token that holds spaces could be cut in two at the end of what is read.
 const AHEAD: usize = 16;

@@ -1,6 +1,8 @@
 //! The instruction sets that the inner loops are written for.
 
 use std::fmt;
+#[cfg(target_arch = "x86_64")]
+use std::sync::LazyLock;
 
 /// A set of vector instructions, lowest first. Every level gives the same bits; they differ in speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,13 +47,23 @@ impl SimdLevel {
     }
 }
 
-/// Whether the instruction for pairs of bf16 does more multiplications a second than f32's, where there is one: twice as
-/// many on AMD's processors (Zen 4), half as many on Intel's (Sapphire Rapids), which have other means.
+/// Whether there is an instruction for pairs of bf16 that does more multiplications a second than f32's: it does twice as
+/// many on AMD's processors (Zen 4), and fewer on Intel's, which have AMX for it (`RESULTS.md`).
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn has_fast_bf16() -> bool {
-    let vendor = std::arch::x86_64::__cpuid(0);
-    let name = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes);
-    is_x86_feature_detected!("avx512bf16") && name.as_flattened() != b"GenuineIntel"
+    // Under a hypervisor the question costs as much as a thousand products.
+    static IS_FAST: LazyLock<bool> = LazyLock::new(|| {
+        let vendor = std::arch::x86_64::__cpuid(0);
+        let name = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes);
+        is_x86_feature_detected!("avx512bf16") && name.as_flattened() != b"GenuineIntel"
+    });
+    *IS_FAST
+}
+
+/// There is none.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn has_fast_bf16() -> bool {
+    false
 }
 
 impl fmt::Display for SimdLevel {

@@ -13,8 +13,8 @@ pub enum Precision {
     /// backward. Sums, parameters and everything between products stay in f32.
     Bf16,
     /// Weights in 127 steps on either side of zero with one scale for each output, inputs in 255 steps from a row's lowest to
-    /// its highest number; attention's products are those of [`Precision::Bf16`] where the processor has an instruction
-    /// for them, else f32. For encoding only.
+    /// its highest number; attention's products are those of [`Precision::Bf16`] where the level has an
+    /// instruction for them, else f32. For encoding only.
     Int8,
 }
 

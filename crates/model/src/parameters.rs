@@ -178,3 +178,14 @@ impl<B> Tensors<B> {
         AffineGradient { weight, bias }
     }
 }
+
+/// The gradients of layers that took no part.
+pub(crate) fn no_gradients<'a, O: Ops<Buffer: 'a>>(
+    ops: &O,
+    layers: impl IntoIterator<Item = AffineGradient<'a, O::Buffer>>,
+) {
+    for AffineGradient { weight, bias } in layers {
+        ops.fill(weight, 0.0);
+        ops.fill(bias, 0.0);
+    }
+}

@@ -8,10 +8,19 @@ use super::form::Form;
 use super::lanes::{LANES, Lanes};
 use super::left::{Layout, Left};
 use super::level::{Level, multiversion};
-use super::packing::{Panels, tile_rows};
+use super::packing::Panels;
 #[cfg(target_arch = "x86_64")]
 use super::sixteen::{Avx2, Avx2Pairs, Avx512, Avx512Bf16, Avx512Bytes, Avx512Pairs};
 use super::sixteen::{Portable, PortablePairs, Sixteen};
+
+/// Rows of a tile in registers.
+const fn tile_rows(width: usize) -> usize {
+    match width {
+        16 => 12,
+        8 => 6,
+        _ => 2,
+    }
+}
 
 /// `ROWS` rows by `WIDE` panels of a product, all in registers.
 ///

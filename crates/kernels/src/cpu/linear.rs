@@ -8,7 +8,7 @@ use super::rows::add_tile;
 use super::{Cpu, activation, bf16, int8, sums};
 use crate::{Activation, Affine, AffineGradient, LinearSize, Precision};
 
-/// Rows of a batch whose part of a weight's gradient is added at once; their packed copies are the memory that it takes.
+/// Rows of a batch whose part of a weight's gradient is added at once; their copies, packed or rounded, are the memory that it takes.
 const ROWS: usize = 2048;
 
 /// `output = activation(x · weightᵀ + bias)`.

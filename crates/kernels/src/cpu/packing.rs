@@ -8,15 +8,6 @@ use super::left::Left;
 use super::level::multiversion;
 use super::squares::{prefetch, transpose};
 
-/// Rows of a tile in registers.
-pub(super) const fn tile_rows(width: usize) -> usize {
-    match width {
-        16 => 12,
-        8 => 6,
-        _ => 2,
-    }
-}
-
 /// Panels that hold `columns` columns.
 pub(super) fn panels(columns: usize) -> usize {
     columns.div_ceil(LANES)

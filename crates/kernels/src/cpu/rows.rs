@@ -50,6 +50,7 @@ multiversion! {
 
 /// `into = from`.
 pub(super) fn copy(cpu: &Cpu, from: &[f32], into: &mut [f32]) {
+    assert_eq!(from.len(), into.len(), "a copy is as long as what is copied");
     cpu.each(into.len(), into.chunks_mut(TILE).zip(from.chunks(TILE)), |(into, from)| {
         into.copy_from_slice(from);
     });

@@ -1,5 +1,5 @@
 //! Four rows of four numbers, transposed in registers: a column of rows that lie far apart would be fetched number by
-//! number.
+//! number. And cache lines that are asked for ahead, since no processor foresees the strides of such rows.
 
 /// Four rows of four numbers.
 pub(super) type Square = [[f32; 4]; 4];

@@ -217,6 +217,8 @@ fn block<O: Ops>(ops: &O, case: &Case, results: &mut Results) {
         ops.normalize_backward(columns, epsilon, &out, &norms, &d_out, &mut dx);
         keep("normalize backward", &dx);
     }
+    ops.copy(&out, &mut dx);
+    keep("copy", &dx);
     ops.add(&d_out, &mut out);
     ops.scale(&mut out, -0.3);
     keep("add and scale", &out);

@@ -61,11 +61,11 @@ fn it_is_near_the_one_in_f64_and_has_the_same_bytes_on_any_number_of_threads() {
 
 #[test]
 fn levels_differ_by_less_than_the_rounding() {
-    let [slowest, .., fastest] = &Level::available()[..] else { return };
+    let [least, .., most] = &Level::available()[..] else { return };
     let [first, second] =
-        [slowest, fastest].map(|level| results(&Cpu::with_level(2, *level), Precision::Bf16, Dropout::NONE));
+        [least, most].map(|level| results(&Cpu::with_level(2, *level), Precision::Bf16, Dropout::NONE));
     for (a, b) in first.iter().zip(&second) {
-        assert!(distance(a, b) < 5e-4, "{slowest} and {fastest} are {:e} apart", distance(a, b));
+        assert!(distance(a, b) < 5e-4, "{least} and {most} are {:e} apart", distance(a, b));
     }
 }
 

@@ -171,8 +171,22 @@ fn the_gradient_of_a_weight_sums_over_more_rows_than_are_packed_at_once() {
     let (x, d_output) = (draws.normal(size.rows * size.inputs), draws.normal(size.rows * size.outputs));
     let (mut weight, mut bias) = (cpu.zeros(size.inputs * size.outputs), cpu.zeros(size.outputs));
     let gradient = AffineGradient { weight: &mut weight, bias: &mut bias };
-    cpu.linear_backward_parameters(size, &cpu.upload(&x), &cpu.upload(&d_output), gradient);
+    let (x_there, d_output_there) = (cpu.upload(&x), cpu.upload(&d_output));
+    cpu.linear_backward_parameters(size, &x_there, &d_output_there, gradient);
     let found = cpu.download(&weight);
+    cpu.fill(&mut weight, f32::NAN);
+    let gradient = AffineGradient { weight: &mut weight, bias: &mut bias };
+    cpu.linear_backward_parameters_set(size, &x_there, &d_output_there, gradient);
+    assert_eq!(cpu.download(&weight), found, "written over what was there");
+    let gradient = AffineGradient { weight: &mut weight, bias: &mut bias };
+    cpu.linear_backward_parameters_set(
+        LinearSize { rows: 0, ..size },
+        &cpu.zeros(0),
+        &cpu.zeros(0),
+        gradient,
+    );
+    let left = [cpu.download(&weight), cpu.download(&bias)].concat();
+    assert!(left.iter().all(|x| *x == 0.0), "no rows, no gradient: {left:?}");
     for output in 0..size.outputs {
         for input in 0..size.inputs {
             let products = (0..size.rows).map(|row| {

@@ -3,8 +3,7 @@
 use sbmoe_kernels::{Activation, AffineGradient, LinearSize, Ops, Precision};
 
 use super::BlockConfig;
-use super::training::no_gradients;
-use crate::parameters::{AffineIds, Layout, ParameterId, Tensors};
+use crate::parameters::{AffineIds, Layout, ParameterId, Tensors, no_gradients};
 
 /// The gate's layers and its noise head.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use super::combine::{CombineGradient, KeptCombine};
 use super::experts::{Expert, KeptExpert};
 use super::gate::KeptGate;
 use super::{Block, Draws, Routed, TrainGate};
-use crate::parameters::{AffineIds, Tensors};
+use crate::parameters::{AffineIds, Tensors, no_gradients};
 
 /// What a training forward kept for [`Block::backward`].
 #[derive(Debug)]
@@ -81,13 +81,11 @@ impl Block {
         let (gate_gradients, expert_gradients) = self.split(gradients);
         let wants_input = dx.is_some();
         let gate_work = || {
-            let d_probabilities = self.gate_gradient(ops, &kept.routed, &d, balance_weight);
-            if let (Some(gate), Some(d_probabilities)) = (&kept.gate, &d_probabilities) {
-                self.gate.backward(ops, parameters, x, gate, d_probabilities, gate_gradients, wants_input)
-            } else {
+            let Some((gate, d_probabilities)) = self.gate_gradient(ops, kept, &d, balance_weight) else {
                 no_gradients(ops, gate_gradients);
-                None
-            }
+                return None;
+            };
+            self.gate.backward(ops, parameters, x, gate, &d_probabilities, gate_gradients, wants_input)
         };
         let expert_work = |(number, gradients): (usize, [AffineGradient<'_, O::Buffer>; 2])| {
             let Some(own) = &kept.experts[number] else {
@@ -117,20 +115,22 @@ impl Block {
         }
     }
 
-    /// The gradient of `p`: that of the weights, and the load-balance term's; none where neither reaches the gate.
-    fn gate_gradient<O: Ops>(
+    /// The gate and the gradient of its `p`: that of the weights, and the load-balance term's; none where neither reaches
+    /// a gate.
+    fn gate_gradient<'a, O: Ops>(
         &self,
         ops: &O,
-        routed: &[u32],
+        kept: &'a KeptBlock<O::Buffer>,
         d: &CombineGradient<'_, O::Buffer>,
         balance_weight: f64,
-    ) -> Option<O::Buffer> {
-        let (n, rows) = (self.config.experts, routed.len());
+    ) -> Option<(&'a KeptGate<O::Buffer>, O::Buffer)> {
+        let gate = kept.gate.as_ref()?;
+        let (n, rows) = (self.config.experts, kept.routed.len());
         let d_weights = self.gate_learns().then(|| d.weights(ops));
         let mut d_probabilities = match (d_weights, self.config.train_gate) {
             (Some(d_weights), TrainGate::NoisyTop1) => {
                 let mut spread = ops.scratch(rows * n);
-                ops.take_columns_backward(n, routed, &d_weights, &mut spread);
+                ops.take_columns_backward(n, &kept.routed, &d_weights, &mut spread);
                 spread
             }
             (Some(d_weights), _) => d_weights,
@@ -139,10 +139,10 @@ impl Block {
         };
         if balance_weight != 0.0 {
             let each = |fraction: &f64| (balance_weight * n as f64 * fraction / rows as f64) as f32;
-            let row: Vec<f32> = fractions(n, routed).iter().map(each).collect();
+            let row: Vec<f32> = fractions(n, &kept.routed).iter().map(each).collect();
             ops.add(&ops.upload(&row.repeat(rows)), &mut d_probabilities);
         }
-        Some(d_probabilities)
+        Some((gate, d_probabilities))
     }
 
     /// Where the gradients of the gate's layers and of each expert's go.
@@ -155,17 +155,6 @@ impl Block {
         let mut each = gradients.affines_mut(&layers).into_iter();
         let mut next = || each.next().expect("a gradient a layer");
         ([next(), next(), next()], self.experts.iter().map(|_| [next(), next()]).collect())
-    }
-}
-
-/// The gradients of layers that took no part.
-pub(super) fn no_gradients<'a, O: Ops<Buffer: 'a>>(
-    ops: &O,
-    layers: impl IntoIterator<Item = AffineGradient<'a, O::Buffer>>,
-) {
-    for AffineGradient { weight, bias } in layers {
-        ops.fill(weight, 0.0);
-        ops.fill(bias, 0.0);
     }
 }
 

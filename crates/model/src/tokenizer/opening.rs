@@ -5,14 +5,15 @@ use tokenizers::{NormalizerWrapper, PreTokenizerWrapper, Tokenizer as Pipeline};
 /// Bytes that are read at first for each token that is kept: twice what an English text takes.
 const BYTES_A_TOKEN: usize = 12;
 
-/// Tokens beyond those that are kept: a special token that holds spaces could be cut in two at the end of what is read.
-const AHEAD: usize = 16;
-
-/// Whether no token of a pipeline, but for special ones, reaches across a space, and what is before a space does not
-/// depend on what follows it: so it is with BERT's.
+/// Whether no token of a pipeline reaches across a space, and what is before a space does not depend on what follows it:
+/// so it is with BERT's, unless somebody added a token with a space inside.
 pub(super) fn ends_tokens_at_spaces(pipeline: &Pipeline) -> bool {
     matches!(pipeline.get_normalizer(), None | Some(NormalizerWrapper::BertNormalizer(_)))
         && matches!(pipeline.get_pre_tokenizer(), Some(PreTokenizerWrapper::BertPreTokenizer(_)))
+        && pipeline
+            .get_added_tokens_decoder()
+            .values()
+            .all(|token| !token.content.contains(char::is_whitespace))
 }
 
 /// The tokens that `tokenize` finds at the beginning of a text, at least `room` of them unless the text has fewer: those
@@ -22,12 +23,11 @@ pub(super) fn tokens<E>(
     room: usize,
     tokenize: impl Fn(&str) -> Result<Vec<u32>, E>,
 ) -> Result<Vec<u32>, E> {
-    let enough = room.saturating_add(AHEAD);
-    let mut bytes = enough.saturating_mul(BYTES_A_TOKEN);
+    let mut bytes = room.saturating_mul(BYTES_A_TOKEN);
     loop {
         let opening = opening(text, bytes);
         let tokens = tokenize(opening)?;
-        if tokens.len() >= enough || opening.len() == text.len() {
+        if tokens.len() >= room || opening.len() == text.len() {
             return Ok(tokens);
         }
         bytes = opening.len().saturating_mul(4);

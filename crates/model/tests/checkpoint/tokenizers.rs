@@ -74,6 +74,28 @@ fn long_texts_are_cut_as_if_they_were_read_to_their_end() {
     }
 }
 
+/// Such a text is read to its end: cut at a space, it could lose what the token begins with.
+#[test]
+fn an_added_token_may_hold_a_space() {
+    let content = fs_err::read(sample("tokenizer/with_json/tokenizer.json")).unwrap();
+    let mut file: Value = serde_json::from_slice(&content).unwrap();
+    let number = file["model"]["vocab"].as_object().unwrap().len();
+    let mut token = file["added_tokens"][0].clone();
+    token["id"] = number.into();
+    token["content"] = "the cafe".into();
+    file["added_tokens"].as_array_mut().unwrap().push(token);
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "tokenizer.json", file.to_string());
+    let open = |max_length| Tokenizer::open(dir.path(), false, max_length).unwrap();
+    let text = "athe cafe ".repeat(5_000);
+    let whole = open(1 << 20).encode(&text).unwrap();
+    assert!(whole.contains(&(number as u32)), "the token is found");
+    for max_length in [3, 16, 99, 256] {
+        let cut = open(max_length).encode(&text).unwrap();
+        assert_eq!(cut[..max_length - 1], whole[..max_length - 1], "{max_length}");
+    }
+}
+
 #[test]
 fn lower_casing_comes_before_a_cased_tokenizer() {
     let plain = open("cased", false, 64);

@@ -126,6 +126,7 @@ fn the_load_balance_term_equals_pytorch() {
         let gradient = |weight: f64| {
             let (_, kept) = block.forward(&ops, &parameters, &x, &draws);
             let mut gradients = Tensors::zeros(&ops, &layout);
+            gradients.buffers_mut().for_each(|gradient| gradient.fill(f64::NAN));
             block.backward(&ops, &parameters, &x, &kept, &c, weight, &mut gradients, None);
             (kept.balance, gradients)
         };

@@ -144,8 +144,8 @@ struct Switches {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_length: Option<usize>,
 
-    /// Numbers that the encoder's products are computed in: f32, or bf16, which is faster where the processor has
-    /// instructions for it [default: f32]
+    /// Numbers that the encoder's products are computed in: f32, or bf16, which is faster where the level (SBMOE_SIMD) has
+    /// an instruction for it [default: f32]
     #[arg(long, value_name = "NUMBERS", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     precision: Option<String>,

@@ -35,7 +35,7 @@ pub(super) fn held_out_vectors(
     match inputs {
         Inputs::Pooled { queries, documents } => {
             let own = |texts: &PooledTexts, ordinals: &[u32]| {
-                texts.rows(ordinals, hidden).flatten().copied().collect()
+                texts.rows(ordinals, hidden).collect::<Vec<_>>().concat()
             };
             Ok((own(queries, &held_out.queries), own(documents, &held_out.documents)))
         }

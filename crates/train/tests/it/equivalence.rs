@@ -8,11 +8,16 @@ use sbmoe_train::{Batches, TrainConfig, gradients};
 use crate::small;
 
 fn batch_gradients<O: Ops>(ops: &O, config: &TrainConfig) -> Vec<Vec<f32>> {
-    gradients_in(Precision::F32, ops, config)
+    gradients_in(Precision::F32, TrainGate::Soft, ops, config)
 }
 
-fn gradients_in<O: Ops>(precision: Precision, ops: &O, config: &TrainConfig) -> Vec<Vec<f32>> {
-    let mut architecture = small::architecture(TrainGate::Soft, 0.5);
+fn gradients_in<O: Ops>(
+    precision: Precision,
+    train_gate: TrainGate,
+    ops: &O,
+    config: &TrainConfig,
+) -> Vec<Vec<f32>> {
+    let mut architecture = small::architecture(train_gate, 0.5);
     architecture.bert.set_precision(precision);
     let (inputs, examples) = small::examples();
     let batch = &Batches::new(&examples, config).epoch(0)[0];
@@ -63,9 +68,21 @@ fn the_processor_s_gradients_are_those_of_the_reference() {
 #[test]
 fn gradients_have_the_same_bytes_on_any_number_of_threads() {
     let config = TrainConfig { batch_size: 8, dropout: true, ..small::config() };
-    let one = batch_gradients(&Cpu::new(1), &config);
-    for threads in [2, 3] {
-        assert_eq!(one, batch_gradients(&Cpu::new(threads), &config), "{threads} threads");
+    let modes = [
+        TrainGate::Soft,
+        TrainGate::StraightThrough,
+        TrainGate::NoisyTop1,
+        TrainGate::Random,
+        TrainGate::Uniform,
+    ];
+    for gate in modes {
+        let with = |threads| gradients_in(Precision::F32, gate, &Cpu::new(threads), &config);
+        let one = with(1);
+        let far = difference(&gradients_in(Precision::F32, gate, &Reference::<f64>::new(), &config), &one);
+        assert!(far < 1e-5, "{gate:?} is {far:e} from the reference");
+        for threads in [2, 3] {
+            assert_eq!(one, with(threads), "{gate:?}, {threads} threads");
+        }
     }
 }
 
@@ -74,7 +91,9 @@ fn gradients_in_bf16_are_near_those_in_f32_at_every_level() {
     let config = TrainConfig { batch_size: 8, dropout: true, ..small::config() };
     let expected = batch_gradients(&Reference::<f64>::new(), &config);
     for level in Level::available() {
-        let in_bf16 = |threads| gradients_in(Precision::Bf16, &Cpu::with_level(threads, level), &config);
+        let in_bf16 = |threads| {
+            gradients_in(Precision::Bf16, TrainGate::Soft, &Cpu::with_level(threads, level), &config)
+        };
         let one = in_bf16(1);
         let far = difference(&expected, &one);
         // Eight significant bits in every operand of two layers' products, forward and backward.

@@ -54,9 +54,20 @@ fn a_step_has_the_loss_and_the_tokens_of_its_texts() {
     let parameters = small::parameters(&ops, &architecture);
     let step = |inputs| {
         let mut own = Tensors::zeros(&ops, &architecture.layout);
-        gradients(&ops, &architecture, &parameters, (inputs, batch), &config, Key::new(5), &mut own)
+        own.buffers_mut().for_each(|gradient| gradient.fill(f64::NAN));
+        let batch = (inputs, batch);
+        let result = gradients(&ops, &architecture, &parameters, batch, &config, Key::new(5), &mut own);
+        (result, own.download(&ops))
     };
-    let (from_tokens, from_vectors) = (step(&tokens), step(&vectors));
+    let ((from_tokens, expected), (from_vectors, found)) = (step(&tokens), step(&vectors));
+    let places = architecture.block.as_ref().expect("a block").places();
+    for (place, (expected, found)) in expected.iter().zip(&found).enumerate() {
+        if places.contains(&place) {
+            assert_close(found, expected, &architecture.layout.parameters()[place].name);
+        } else {
+            assert!(found.iter().all(|x| x.is_nan()), "nothing is written for the encoder");
+        }
+    }
     assert!((from_tokens.loss - from_vectors.loss).abs() < 1e-6);
     assert_eq!(from_vectors.tokens, from_tokens.tokens);
     assert!(from_vectors.tokens > 3 * batch.documents.len(), "every text has at least three tokens");

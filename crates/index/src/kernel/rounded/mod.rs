@@ -13,8 +13,6 @@ mod sieve_x86;
 
 use crate::kernel::{MOST_ROWS, MOST_WIDTH};
 use crate::level::SimdLevel;
-#[cfg(target_arch = "x86_64")]
-use crate::level::has_fast_bf16;
 use crate::rounded::bound::RowBound;
 use crate::rounded::int16;
 
@@ -39,11 +37,10 @@ pub(crate) fn has_pairs_of_integers(level: SimdLevel) -> bool {
     false
 }
 
-/// Whether [`bf16_panel`] is to be asked: whether an instruction multiplies pairs of bfloat16 for sixteen queries, and
-/// faster than they are multiplied as f32.
+/// Whether [`bf16_panel`] can be asked: whether an instruction multiplies pairs of bfloat16 for sixteen queries.
 pub(crate) fn has_pairs_of_bf16(level: SimdLevel) -> bool {
     #[cfg(target_arch = "x86_64")]
-    return level == SimdLevel::Avx512 && has_fast_bf16();
+    return level == SimdLevel::Avx512 && is_x86_feature_detected!("avx512bf16");
     #[cfg(not(target_arch = "x86_64"))]
     false
 }

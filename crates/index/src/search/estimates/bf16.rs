@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::kernel::rounded::{PANEL_WIDTH, bf16_lone, bf16_panel, has_pairs_of_bf16, widen_bf16};
 use crate::kernel::{Block, Kernel, MOST_WIDTH, Scores};
-use crate::level::SimdLevel;
+use crate::level::{SimdLevel, has_fast_bf16};
 use crate::rounded::bf16;
 use crate::rounded::bound::{QueryBound, RowBound};
 use crate::search::panel::lay_out;
@@ -22,7 +22,7 @@ pub(in crate::search) struct Bf16<'a> {
 impl Bf16<'_> {
     /// Whether the rows are multiplied as they lie in the file, which takes queries in bfloat16, too.
     fn has_pairs(&self) -> bool {
-        self.dim.is_multiple_of(2) && has_pairs_of_bf16(self.level)
+        self.dim.is_multiple_of(2) && has_pairs_of_bf16(self.level) && has_fast_bf16()
     }
 
     fn rows(&self, documents: Range<usize>) -> &[u16] {

@@ -3,12 +3,13 @@
 //! A ragged batch holds the tokens of all its texts end to end, without padding ([`Tokens`]).
 //! [`Ops`] is the whole set of operators that an encoder, a mixture-of-experts block and their training need; a model is
 //! written once against it.
-//! [`Cpu`] is the fast implementation, in f32 and, for encoding, in integers; [`Reference`] is the slow, obvious one, generic over f32 and f64, which
-//! tests compare with.
+//! [`Cpu`] is the fast implementation, in f32, an encoder's products also in bf16 and, for encoding, in integers;
+//! [`Reference`] is the slow, obvious one, generic over f32 and f64, which tests compare with.
 //! This crate knows no checkpoint, no tokenizer and no layer order.
 
 mod cpu;
 mod key;
+mod operands;
 mod ops;
 mod pooling;
 mod precision;
@@ -17,10 +18,11 @@ mod tokens;
 
 pub use cpu::{Buffer, Cpu, Level};
 pub use key::{Dropout, Key};
-pub use ops::{
+pub use operands::{
     Activation, AdamwStep, Affine, AffineGradient, Agreement, AttentionInputs, ContrastiveInputs,
-    EmbeddingGradient, EmbeddingTables, LinearSize, NormOutput, Numbers, Ops,
+    EmbeddingGradient, EmbeddingTables, LinearSize, NormOutput, Numbers,
 };
+pub use ops::Ops;
 pub use pooling::Pooling;
 pub use precision::Precision;
 pub use reference::Reference;

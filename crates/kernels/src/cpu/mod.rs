@@ -37,6 +37,7 @@ mod packing;
 mod pooling;
 mod prepared;
 mod product;
+mod registers;
 mod rows;
 mod sixteen;
 mod softmax;

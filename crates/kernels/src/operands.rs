@@ -1,0 +1,186 @@
+//! What operators read, write and are told: buffers that belong together, sizes and settings.
+//!
+//! `B` is a device's buffer ([`Ops::Buffer`](crate::Ops::Buffer)).
+
+use std::fmt::Debug;
+
+use crate::{Dropout, Precision, Tokens};
+
+/// Numbers in memory of any kind that stay as they are.
+pub trait Numbers: Debug + Send + Sync {
+    /// The numbers.
+    fn numbers(&self) -> &[f32];
+}
+
+/// A weight and a bias: of a linear layer (`[outputs, inputs]`, `[outputs]`) or of a layer norm (`[hidden]`, `[hidden]`).
+#[derive(Debug)]
+pub struct Affine<'a, B> {
+    /// The weight, or the norm's γ.
+    pub weight: &'a B,
+    /// The bias, or the norm's β.
+    pub bias: &'a B,
+}
+
+impl<B> Clone for Affine<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for Affine<'_, B> {}
+
+/// Where the gradients of an [`Affine`] are added.
+#[derive(Debug)]
+pub struct AffineGradient<'a, B> {
+    /// Gradient of the weight.
+    pub weight: &'a mut B,
+    /// Gradient of the bias.
+    pub bias: &'a mut B,
+}
+
+/// The three tables whose rows sum to a token's embedding; every token is of type 0.
+#[derive(Debug)]
+pub struct EmbeddingTables<'a, B> {
+    /// `[vocabulary, hidden]`.
+    pub word: &'a B,
+    /// `[positions, hidden]`.
+    pub position: &'a B,
+    /// `[types, hidden]`; row 0 is used.
+    pub token_type: &'a B,
+    /// The layer norm that follows.
+    pub norm: Affine<'a, B>,
+}
+
+/// Where the gradients of [`EmbeddingTables`] are added.
+#[derive(Debug)]
+pub struct EmbeddingGradient<'a, B> {
+    /// Gradient of the word table; rows that no token used stay as they are.
+    pub word: &'a mut B,
+    /// Gradient of the position table.
+    pub position: &'a mut B,
+    /// Gradient of the type table; only row 0 receives one.
+    pub token_type: &'a mut B,
+    /// Gradient of the layer norm.
+    pub norm: AffineGradient<'a, B>,
+}
+
+/// What a fused layer norm writes.
+#[derive(Debug)]
+pub struct NormOutput<'a, B> {
+    /// `[tokens, hidden]`: what the norm was taken of; backward reads it. For a residual norm it comes in as the layer's
+    /// output and leaves as `dropout(output) + residual`.
+    pub sum: &'a mut B,
+    /// `[tokens, 2]`: mean and 1/√(variance + ε) of each row.
+    pub statistics: &'a mut B,
+    /// `[tokens, hidden]`: the normalised rows.
+    pub output: &'a mut B,
+}
+
+/// The size of a product `[rows, inputs] × [outputs, inputs]ᵀ`, and the numbers it is computed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinearSize {
+    /// Rows of the input.
+    pub rows: usize,
+    /// Columns of the input.
+    pub inputs: usize,
+    /// Columns of the output.
+    pub outputs: usize,
+    /// What both operands are rounded to; an implementation may do better.
+    pub precision: Precision,
+}
+
+/// The function after a linear layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// None.
+    Identity,
+    /// `max(0, x)`.
+    Relu,
+    /// `x · Φ(x)` with the exact normal distribution (erf).
+    Gelu,
+    /// The tanh approximation of GELU, `gelu_new` in checkpoints.
+    GeluTanh,
+}
+
+/// What attention reads: `[tokens, hidden]` each, heads side by side, `hidden / heads` columns a head (any number).
+#[derive(Debug)]
+pub struct AttentionInputs<'a, B> {
+    /// Queries.
+    pub query: &'a B,
+    /// Keys.
+    pub key: &'a B,
+    /// Values.
+    pub value: &'a B,
+    /// Which rows belong to which text.
+    pub tokens: &'a Tokens,
+    /// Number of heads.
+    pub heads: usize,
+    /// Columns of all heads together.
+    pub hidden: usize,
+    /// Dropout of the probabilities.
+    pub dropout: Dropout,
+    /// In which the products are computed: f32, or operands rounded to bf16 and sums in f32. Beside integers it may be
+    /// either.
+    pub precision: Precision,
+}
+
+impl<B> Clone for AttentionInputs<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for AttentionInputs<'_, B> {}
+
+/// What the in-batch loss reads.
+#[derive(Debug)]
+pub struct ContrastiveInputs<'a, B> {
+    /// `[n_queries + n_documents, hidden]`: the queries, then the documents.
+    pub vectors: &'a B,
+    /// Number of queries, at most `n_documents`.
+    pub n_queries: usize,
+    /// Number of documents; document `i` is the positive of query `i`, the rest are negatives of all.
+    pub n_documents: usize,
+    /// Columns of a vector.
+    pub hidden: usize,
+    /// Scores are divided by this.
+    pub temperature: f64,
+    /// (query, document) pairs that take no part as negatives; never a query with its own positive.
+    pub excluded: &'a [(u32, u32)],
+}
+
+impl<B> Clone for ContrastiveInputs<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for ContrastiveInputs<'_, B> {}
+
+/// How well a batch's queries find their positives.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Agreement {
+    /// Mean cross-entropy over the queries, in nats.
+    pub loss: f64,
+    /// Number of queries whose positive has the highest score (ties count as found).
+    pub correct: usize,
+}
+
+/// One AdamW step (Loshchilov & Hutter 2019, decoupled decay), with PyTorch's order of operations.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamwStep {
+    /// Learning rate of this step.
+    pub learning_rate: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the denominator.
+    pub epsilon: f64,
+    /// The parameter is multiplied by `1 − learning_rate · weight_decay` first.
+    pub weight_decay: f64,
+    /// The step's number, from 1, for the bias correction.
+    pub step: u64,
+    /// The gradient is multiplied by this as it is read (clipping).
+    pub gradient_scale: f64,
+}

@@ -7,12 +7,6 @@ use super::source::{Source, code_only, has_word};
 /// Lines that a file may have before its test module.
 const MOST_LINES: usize = 400;
 
-/// Files that may be longer, with the reason.
-const LONGER: [(&str, &str); 1] = [(
-    "crates/kernels/src/ops.rs",
-    "the operator set is one trait, and a trait cannot be divided over files",
-)];
-
 /// Names that say nothing of what a file is about.
 const EMPTY_NAMES: [&str; 7] = ["utils", "util", "common", "helpers", "helper", "base", "misc"];
 
@@ -37,14 +31,7 @@ pub(super) fn opening(source: &Source) -> Vec<String> {
 /// No file is longer than a reader keeps in mind.
 pub(super) fn length(source: &Source) -> Vec<String> {
     let lines = source.before_tests().lines().count();
-    match LONGER.iter().find(|(path, _)| *path == source.path) {
-        None => fault_if(lines > MOST_LINES, || {
-            format!("has {lines} lines before its tests, more than {MOST_LINES}")
-        }),
-        Some(_) => {
-            fault_if(lines <= MOST_LINES, || format!("has only {lines} lines: take it out of `LONGER`"))
-        }
-    }
+    fault_if(lines > MOST_LINES, || format!("has {lines} lines before its tests, more than {MOST_LINES}"))
 }
 
 /// A file is named after its concept.
@@ -128,13 +115,10 @@ mod tests {
     }
 
     #[test]
-    fn length_leaves_out_the_test_module_and_knows_its_exceptions() {
+    fn length_leaves_out_the_test_module() {
         let tests = format!("#[cfg(test)]\nmod tests {{\n{}}}\n", "x\n".repeat(500));
         assert_eq!(faults(length, LIBRARY, &("x\n".repeat(400) + &tests)), 0);
         assert_eq!(faults(length, LIBRARY, &"x\n".repeat(401)), 1);
-        let (exception, _) = LONGER[0];
-        assert_eq!(faults(length, exception, &"x\n".repeat(401)), 0);
-        assert_eq!(faults(length, exception, "x\n"), 1);
     }
 
     #[test]

@@ -125,12 +125,12 @@ impl<B> Tensors<B> {
         self.0.iter().map(|buffer| ops.download(buffer)).collect()
     }
 
-    /// Sets every element of the parameters at the `wanted` places to zero.
-    pub fn clear_where<O: Ops<Buffer = B>>(&mut self, ops: &O, wanted: impl Fn(usize) -> bool)
+    /// Sets every element to zero where `wanted`.
+    pub fn clear_where<O: Ops<Buffer = B>>(&mut self, ops: &O, wanted: impl Fn(ParameterId) -> bool)
     where
         B: Send,
     {
-        let buffers = self.buffers_mut().enumerate().filter(|(place, _)| wanted(*place));
+        let buffers = self.buffers_mut().enumerate().filter(|(place, _)| wanted(ParameterId(*place)));
         ops.side_by_side(buffers.collect(), |(_, buffer)| ops.fill(buffer, 0.0));
     }
 

@@ -74,7 +74,7 @@ fn token_gradients<O: Ops>(
 ) -> StepResult {
     let Head { ops, architecture, parameters, config, .. } = *head;
     let block = architecture.block.as_ref().map_or(0..0, Block::places);
-    gradients.clear_where(ops, |place| !block.contains(&place));
+    gradients.clear_where(ops, |id| !block.contains(&id.index()));
     let hidden = architecture.hidden();
     let dropout = if config.dropout {
         let rates = &architecture.config;

@@ -19,6 +19,11 @@ fn steps(dim: usize) -> u16 {
     (i32::MAX as usize / dim).isqrt().min(i16::MAX as usize) as u16
 }
 
+/// Two whole numbers in one.
+pub(crate) fn pair(first: i16, second: i16) -> i32 {
+    i32::from(first) & 0xffff | i32::from(second) << 16
+}
+
 /// Rounds a row to pairs of neighbouring positions, `[⌈dim / 2⌉]`. A number that is not finite leaves it without a
 /// bound.
 ///
@@ -69,17 +74,17 @@ fn round_sixteen(
     errors: &mut [f32; LANES],
     squares: &mut [f32; LANES],
 ) -> [i32; LANES / 2] {
-    let mut copies = [0_u16; LANES];
+    let mut copies = [0_i16; LANES];
     for lane in 0..LANES {
         let whole = numbers[lane] * inverse + WHOLE;
-        copies[lane] = whole.to_bits() as u16;
+        copies[lane] = whole.to_bits() as i16;
         let error = numbers[lane] - (whole - WHOLE) * scale;
         errors[lane] += error * error;
         squares[lane] += numbers[lane] * numbers[lane];
     }
     let mut pairs = [0; LANES / 2];
-    for (pair, two) in pairs.iter_mut().zip(copies.as_chunks::<2>().0) {
-        *pair = i32::from(two[0]) | i32::from(two[1]) << 16;
+    for (own, &[first, second]) in pairs.iter_mut().zip(copies.as_chunks().0) {
+        *own = pair(first, second);
     }
     pairs
 }

@@ -14,7 +14,7 @@ mod sieve_x86;
 use crate::kernel::{MOST_ROWS, MOST_WIDTH};
 use crate::level::SimdLevel;
 use crate::rounded::bound::RowBound;
-use crate::rounded::int16;
+use crate::rounded::int16::{self, pair};
 
 /// Queries of a panel of pairs.
 pub(crate) const PANEL_WIDTH: usize = 16;
@@ -47,11 +47,6 @@ pub(crate) fn has_pairs_of_bf16(level: SimdLevel) -> bool {
 
 fn is_avx2(level: SimdLevel) -> bool {
     cfg!(target_arch = "x86_64") && level != SimdLevel::Portable
-}
-
-/// Two whole numbers in one.
-pub(crate) fn pair(first: i16, second: i16) -> i32 {
-    i32::from(first) & 0xffff | i32::from(second) << 16
 }
 
 /// Makes pairs of sixteen-bit integers of rows of eight-bit ones: `numbers` `[rows, dim]`, `pairs` `[rows, ⌈dim / 2⌉]`.

@@ -9,8 +9,9 @@ mod int8;
 
 use std::ops::Range;
 
-use crate::kernel::rounded::{PANEL_WIDTH, pair};
+use crate::kernel::rounded::PANEL_WIDTH;
 use crate::rounded::bound::{QueryBound, RowBound};
+use crate::rounded::int16::pair;
 
 pub(super) use self::bf16::Bf16;
 pub(super) use self::int8::Int8;

@@ -1,11 +1,18 @@
 //! A retriever without its values: encoder, pooling and block over one layout of parameters.
 
+use std::ops::Range;
+
 use sbmoe_kernels::{Ops, Pooling, Tokens};
 
 use crate::bert::{Bert, DropoutPlan, Kept};
 use crate::folder::BertConfig;
 use crate::moe::{Block, BlockConfig};
 use crate::parameters::{Layout, Tensors};
+use crate::parts::parts;
+
+/// Tokens of texts that are encoded together: enough for products at full speed, few enough that a layer's activations
+/// stay in the last cache. Parts are computed side by side, so that threads meet only where a batch ends.
+const PART: usize = 1024;
 
 /// Encoder, pooling and, behind them, at most one block.
 #[derive(Debug, Clone)]
@@ -47,6 +54,19 @@ impl Architecture {
     pub fn pooled<O: Ops>(&self, ops: &O, parameters: &Tensors<O::Buffer>, tokens: &Tokens) -> O::Buffer {
         let hidden_states = self.bert.hidden_states(ops, parameters, tokens);
         self.pool(ops, tokens, &hidden_states)
+    }
+
+    /// As [`Architecture::pooled`] for any number of texts, part by part side by side: a vector depends on its own text
+    /// alone.
+    pub fn pooled_in_parts<O: Ops, T: AsRef<[u32]> + Sync>(
+        &self,
+        ops: &O,
+        parameters: &Tensors<O::Buffer>,
+        texts: &[T],
+    ) -> Vec<f32> {
+        let pooled =
+            |part: Range<usize>| ops.download(&self.pooled(ops, parameters, &Tokens::new(&texts[part], 0)));
+        ops.side_by_side(parts(texts, PART), pooled).concat()
     }
 
     /// As [`Architecture::pooled`], with dropout, keeping what [`Architecture::backward_pooled`] needs.

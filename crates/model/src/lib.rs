@@ -11,5 +11,6 @@ pub mod checkpoint;
 pub mod folder;
 pub mod moe;
 pub mod parameters;
+pub mod parts;
 pub mod retriever;
 pub mod tokenizer;

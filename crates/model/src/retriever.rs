@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use sbmoe_kernels::{Ops, Precision, Tokens};
+use sbmoe_kernels::{Ops, Precision};
 
 use crate::architecture::Architecture;
 use crate::checkpoint::{Checkpoint, CheckpointError, NamedTensor, Wanted};
@@ -130,11 +130,9 @@ impl<O: Ops> Retriever<O> {
         Ok(self.tokenizer.encode(prompted.as_deref().unwrap_or(text))?)
     }
 
-    /// Pooled vectors `x [texts, hidden]` of one ragged batch.
+    /// Pooled vectors `x [texts, hidden]`.
     pub fn pooled(&self, texts: &[Vec<u32>]) -> Vec<f32> {
-        let tokens = Tokens::new(texts, 0);
-        let x = self.ops.within(|| self.architecture.pooled(&*self.ops, &self.parameters, &tokens));
-        self.ops.download(&x)
+        self.architecture.pooled_in_parts(&*self.ops, &self.parameters, texts)
     }
 
     /// The block's output for pooled vectors `x`, and where each text was routed; `x` itself without a block.

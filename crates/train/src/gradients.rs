@@ -12,6 +12,7 @@ use sbmoe_model::architecture::Architecture;
 use sbmoe_model::bert::DropoutPlan;
 use sbmoe_model::moe::{Block, Draws, KeptBlock};
 use sbmoe_model::parameters::Tensors;
+use sbmoe_model::parts::parts;
 
 use crate::{Batch, Inputs, TrainConfig};
 
@@ -106,21 +107,6 @@ fn token_gradients<O: Ops>(
         architecture.backward_pooled(ops, parameters, tokens, &dropout, activations, &d_pooled, gradients);
     }
     StepResult { tokens: texts.iter().map(Vec::len).sum(), ..result }
-}
-
-/// Splits texts into runs of at most `budget` tokens; a longer text is a part of its own.
-fn parts(texts: &[Vec<u32>], budget: usize) -> Vec<Range<usize>> {
-    let mut parts = Vec::new();
-    let (mut start, mut held) = (0, 0);
-    for (place, text) in texts.iter().enumerate() {
-        if place > start && held + text.len() > budget {
-            parts.push(start..place);
-            (start, held) = (place, 0);
-        }
-        held += text.len();
-    }
-    parts.push(start..texts.len());
-    parts
 }
 
 /// What follows the pooled vectors: block and loss.

@@ -1,9 +1,10 @@
 //! Scoring held-out queries during training: in-batch loss and the caller's ranking measure.
 
-use sbmoe_kernels::{ContrastiveInputs, Ops, Tokens};
+use sbmoe_kernels::{ContrastiveInputs, Ops};
 use sbmoe_model::architecture::Architecture;
 use sbmoe_model::moe::{Draws, Gate, text_key};
 use sbmoe_model::parameters::Tensors;
+use sbmoe_model::parts::parts;
 
 use crate::{Inputs, PooledTexts, TrainConfig};
 
@@ -99,22 +100,15 @@ struct Model<'a, O: Ops> {
 }
 
 impl<O: Ops> Model<'_, O> {
-    /// Vectors as they are in use; inference holds one layer's activations, so parts may be as large as in training.
+    /// Vectors as they are in use; the block sees as many texts at once as in training.
     fn encode(&self, texts: &[Vec<u32>], ordinals: &[u32], budget: usize) -> Vec<f32> {
-        let mut vectors = Vec::with_capacity(ordinals.len() * self.architecture.hidden());
-        let mut rest = ordinals;
-        while !rest.is_empty() {
-            let mut held = 0;
-            let fits = rest.iter().take_while(|&&o| {
-                held += texts[o as usize].len();
-                held <= budget
-            });
-            let (part, after) = rest.split_at(fits.count().max(1));
-            let part: Vec<&[u32]> = part.iter().map(|&o| texts[o as usize].as_slice()).collect();
-            let x = self.architecture.pooled(self.ops, self.parameters, &Tokens::new(&part, 0));
-            let keys: Vec<u64> = part.iter().map(|ids| text_key(ids)).collect();
+        let texts: Vec<&[u32]> = ordinals.iter().map(|&ordinal| texts[ordinal as usize].as_slice()).collect();
+        let mut vectors = Vec::with_capacity(texts.len() * self.architecture.hidden());
+        for part in parts(&texts, budget) {
+            let texts = &texts[part];
+            let x = self.ops.upload(&self.architecture.pooled_in_parts(self.ops, self.parameters, texts));
+            let keys: Vec<u64> = texts.iter().map(|ids| text_key(ids)).collect();
             vectors.extend(self.behind(&x, &keys));
-            rest = after;
         }
         vectors
     }

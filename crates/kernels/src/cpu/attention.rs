@@ -6,6 +6,7 @@ use super::Cpu;
 use super::arithmetic::Arithmetic;
 use super::block::multiply;
 use super::columns::Columns;
+use super::functions::ln;
 use super::lanes::LANES;
 use super::level::multiversion;
 use super::mask;
@@ -123,14 +124,18 @@ multiversion! {
         let (scale, len) = (head.scale(), head.len());
         let dropout_scale = head.dropout.scale() as f32;
         let rows = scores.chunks_exact_mut(head.score_stride());
-        for (row, (scores, (log_sum, factor))) in rows.zip(log_sums.iter_mut().zip(factors)).enumerate() {
-            let scores = &mut scores[..len];
-            let [shift, sum] = exponentials::<FMA>(scale, scores);
-            *log_sum = shift + sum.ln();
-            *factor = dropout_scale / sum;
+        for (row, (scores, (shift, sum))) in rows.zip(log_sums.iter_mut().zip(&mut *factors)).enumerate() {
+            // Whole registers: behind the text stands what adds nothing.
+            let scores = &mut scores[..len.next_multiple_of(LANES)];
+            scores[len..].fill(f32::NEG_INFINITY);
+            [*shift, *sum] = exponentials::<FMA>(scale, scores);
             if let Some(&key) = keys.get(row) {
-                mask::apply(key, head.dropout.threshold(), 1.0, scores);
+                mask::apply(key, head.dropout.threshold(), 1.0, &mut scores[..len]);
             }
+        }
+        for (log_sum, factor) in log_sums.iter_mut().zip(factors) {
+            *log_sum += ln::<FMA>(*factor);
+            *factor = dropout_scale / *factor;
         }
     }
 }

@@ -58,7 +58,8 @@ multiversion! {
         scores: &mut [f32],
         d_scores: &mut [f32],
     ) {
-        let (scale, len) = (head.scale() * LOG2_E, head.len());
+        // Whole registers: nobody reads what is computed behind the text.
+        let (scale, len) = (head.scale() * LOG2_E, head.len().next_multiple_of(LANES));
         let dropout_scale = head.dropout.scale() as f32;
         let stride = head.score_stride();
         let heads = head.hidden / head.width;

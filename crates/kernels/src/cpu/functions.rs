@@ -46,6 +46,20 @@ fn horner<const FMA: bool, const N: usize>(coefficients: [f32; N], x: f32) -> f3
     sum
 }
 
+/// ln x for normal positive x, to 2e-7 of the larger of 1 and the result.
+///
+/// `x = 2ⁿ m` with `√½ ≤ m < √2`, and `ln m = 2 artanh f` with `f = (m − 1)/(m + 1)`, by the series of artanh.
+#[inline(always)]
+pub(super) fn ln<const FMA: bool>(x: f32) -> f32 {
+    const P: [f32; 5] = [2.0, 2.0 / 3.0, 2.0 / 5.0, 2.0 / 7.0, 2.0 / 9.0];
+    const SQRT_HALF: u32 = std::f32::consts::FRAC_1_SQRT_2.to_bits();
+    let n = x.to_bits().wrapping_sub(SQRT_HALF).cast_signed() >> 23;
+    let m = f32::from_bits(x.to_bits().wrapping_sub((n << 23).cast_unsigned()));
+    let f = (m - 1.0) / (m + 1.0);
+    // The last product is 0, or NaN where x is.
+    mul_add::<FMA>(n as f32, std::f32::consts::LN_2, f * horner::<FMA, 5>(P, f * f)) + x * 0.0
+}
+
 /// The error function of `x/√2`, to 2e-7 absolute.
 ///
 /// `erf(x/√2) = 1 − 2^(x P(x))` for `0 ≤ x ≤ 4√2`; P was fitted to `log₂(1 − erf(x/√2)) / x` for the smallest largest
@@ -110,6 +124,18 @@ mod tests {
         for payload in [0x7fc0_0000, 0x7fc0_0001, 0xffff_ffff_u32] {
             assert!(exp2_of_negative::<true>(f32::from_bits(payload)).is_nan(), "{payload:x}");
         }
+    }
+
+    #[test]
+    fn logarithms_are_within_their_bound() {
+        let error =
+            |x: f32, y: f32| (f64::from(y) - f64::from(x).ln()).abs() / f64::from(x).ln().abs().max(1.0);
+        for range in [[1e-30, 1e-29], [0.5, 2.0], [1.0, 600.0], [1e30, 2e30]] {
+            assert!(largest_error(range, |x| error(x, ln::<true>(x))) < 2e-7);
+            assert!(largest_error(range, |x| error(x, ln::<false>(x))) < 2e-7);
+        }
+        assert_eq!(ln::<true>(1.0).to_bits(), 0.0_f32.to_bits());
+        assert!(ln::<true>(f32::NAN).is_nan() && ln::<false>(f32::NAN).is_nan());
     }
 
     #[test]

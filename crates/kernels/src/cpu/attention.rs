@@ -12,6 +12,8 @@ use super::level::multiversion;
 use super::mask;
 use super::memory::Buffer;
 use super::packing::{Rows, pack, pack_transposed, panels};
+#[cfg(target_arch = "x86_64")]
+use super::powers;
 use super::softmax::exponentials;
 use crate::{AttentionInputs, Dropout, Tokens};
 
@@ -123,15 +125,30 @@ multiversion! {
     ) {
         let (scale, len) = (head.scale(), head.len());
         let dropout_scale = head.dropout.scale() as f32;
-        let rows = scores.chunks_exact_mut(head.score_stride());
-        for (row, (scores, (shift, sum))) in rows.zip(log_sums.iter_mut().zip(&mut *factors)).enumerate() {
-            // Whole registers: behind the text stands what adds nothing.
-            let scores = &mut scores[..len.next_multiple_of(LANES)];
-            scores[len..].fill(f32::NEG_INFINITY);
-            [*shift, *sum] = exponentials::<FMA>(scale, scores);
-            if let Some(&key) = keys.get(row) {
-                mask::apply(key, head.dropout.threshold(), 1.0, &mut scores[..len]);
+        let (stride, rows) = (head.score_stride(), log_sums.len());
+        // Whole registers: behind the text stands what adds nothing.
+        let padded = len.next_multiple_of(LANES);
+        let scores = &mut scores[..rows * stride];
+        for row in scores.chunks_exact_mut(stride) {
+            row[len..padded].fill(f32::NEG_INFINITY);
+        }
+        let mut first = 0;
+        #[cfg(target_arch = "x86_64")]
+        if WIDTH == LANES {
+            let (stride, length) = (stride / LANES, padded / LANES);
+            for four in scores.as_chunks_mut().0.chunks_exact_mut(powers::ROWS * stride) {
+                // SAFETY: this width is AVX-512's.
+                for [shift, sum] in unsafe { powers::exponentials(scale, four, stride, length) } {
+                    (log_sums[first], factors[first]) = (shift, sum);
+                    first += 1;
+                }
             }
+        }
+        for (row, scores) in scores.chunks_exact_mut(stride).enumerate().skip(first) {
+            [log_sums[row], factors[row]] = exponentials::<FMA>(scale, &mut scores[..padded]);
+        }
+        for (scores, &key) in scores.chunks_exact_mut(stride).zip(keys) {
+            mask::apply(key, head.dropout.threshold(), 1.0, &mut scores[..len]);
         }
         for (log_sum, factor) in log_sums.iter_mut().zip(factors) {
             *log_sum += ln::<FMA>(*factor);
@@ -166,7 +183,7 @@ fn forward_head(
         long * stride,
         block * head.score_stride(),
         block * stride,
-        block,
+        block.next_multiple_of(LANES),
         arithmetic.room((len * wide).max(long * width).max(block * long)),
     ];
     let mut scratch = cpu.memory.scratch(sizes.iter().sum());

@@ -7,30 +7,25 @@ use super::lanes::mul_add;
 /// Adding it to a number leaves the nearest integer in the low bits.
 pub(super) const ROUNDER: f32 = 12_582_912.0;
 
-/// 2ˣ for `−120 ≤ x ≤ 120`, to 1.2e-7 relative.
-///
-/// `2ˣ = 2ⁿ 2ʳ` with `|r| ≤ ½`; the polynomial has the smallest largest relative error of its degree (1.9e-9).
+/// The polynomial of 2ʳ for `|r| ≤ ½` with the smallest largest relative error of its degree (1.9e-9).
+pub(super) const EXP2: [f32; 7] =
+    [1.0, std::f32::consts::LN_2, 0.240_226_46, 0.055_503_286, 9.618_489e-3, 1.339_993e-3, 1.534_581_2e-4];
+
+/// The power of 2 that is not undercut.
+pub(super) const LOWEST: f32 = -120.0;
+
+/// 2ˣ for `−120 ≤ x ≤ 120`, to 1.2e-7 relative: `2ˣ = 2ⁿ 2ʳ` with `|r| ≤ ½`.
 #[inline(always)]
 fn exp2_near<const FMA: bool>(x: f32) -> f32 {
-    const P: [f32; 7] = [
-        1.0,
-        std::f32::consts::LN_2,
-        0.240_226_46,
-        0.055_503_286,
-        9.618_489e-3,
-        1.339_993e-3,
-        1.534_581_2e-4,
-    ];
     let shifted = x + ROUNDER;
     let r = x - (shifted - ROUNDER);
     // The integer stands in the low bits of the rounded number; the shift leaves 2ⁿ as a float.
-    horner::<FMA, 7>(P, r) * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
+    horner::<FMA, 7>(EXP2, r) * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
 }
 
 /// 2ˣ for x below 120, to 1.2e-7 relative; below −120 it stays what it is there, 7.5e-37.
 #[inline(always)]
 pub(super) fn exp2_of_negative<const FMA: bool>(x: f32) -> f32 {
-    const LOWEST: f32 = -120.0;
     exp2_near::<FMA>(if x < LOWEST { LOWEST } else { x })
 }
 

@@ -35,6 +35,8 @@ mod normalize;
 mod operators;
 mod packing;
 mod pooling;
+#[cfg(target_arch = "x86_64")]
+mod powers;
 mod prepared;
 mod product;
 mod registers;

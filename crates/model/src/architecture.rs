@@ -57,7 +57,7 @@ impl Architecture {
     }
 
     /// As [`Architecture::pooled`] for any number of texts, part by part side by side: a vector depends on its own text
-    /// alone.
+    /// alone. For weights that are laid out, which otherwise each part does.
     pub fn pooled_in_parts<O: Ops, T: AsRef<[u32]> + Sync>(
         &self,
         ops: &O,

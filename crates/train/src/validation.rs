@@ -1,6 +1,6 @@
 //! Scoring held-out queries during training: in-batch loss and the caller's ranking measure.
 
-use sbmoe_kernels::{ContrastiveInputs, Ops};
+use sbmoe_kernels::{ContrastiveInputs, Ops, Tokens};
 use sbmoe_model::architecture::Architecture;
 use sbmoe_model::moe::{Draws, Gate, text_key};
 use sbmoe_model::parameters::Tensors;
@@ -100,13 +100,14 @@ struct Model<'a, O: Ops> {
 }
 
 impl<O: Ops> Model<'_, O> {
-    /// Vectors as they are in use; the block sees as many texts at once as in training.
+    /// Vectors as they are in use; inference holds one layer's activations, so parts may be as large as in training. Large
+    /// ones are few, and each lays the weights out, which training changes too often to keep a layout.
     fn encode(&self, texts: &[Vec<u32>], ordinals: &[u32], budget: usize) -> Vec<f32> {
         let texts: Vec<&[u32]> = ordinals.iter().map(|&ordinal| texts[ordinal as usize].as_slice()).collect();
         let mut vectors = Vec::with_capacity(texts.len() * self.architecture.hidden());
         for part in parts(&texts, budget) {
             let texts = &texts[part];
-            let x = self.ops.upload(&self.architecture.pooled_in_parts(self.ops, self.parameters, texts));
+            let x = self.architecture.pooled(self.ops, self.parameters, &Tokens::new(texts, 0));
             let keys: Vec<u64> = texts.iter().map(|ids| text_key(ids)).collect();
             vectors.extend(self.behind(&x, &keys));
         }

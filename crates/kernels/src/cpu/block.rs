@@ -4,6 +4,8 @@
 //! The right operand is packed into panels of sixteen columns (`packing`); the left one is read where it lies.
 //! Each element of the result is summed in the order of the inner index, whatever the blocking.
 
+#[cfg(target_arch = "x86_64")]
+use super::amx;
 use super::form::Form;
 use super::lanes::{LANES, Lanes};
 use super::left::Left;
@@ -60,6 +62,8 @@ pub(super) fn multiply(
     stride: usize,
 ) {
     match right.form() {
+        #[cfg(target_arch = "x86_64")]
+        Form::Bf16 | Form::Bytes if level == Level::Amx => amx::multiply(left, n, right, accumulate, out, stride),
         // SAFETY: a `Cpu` has a level only when the processor has its features.
         #[cfg(target_arch = "x86_64")]
         Form::Bf16 if level == Level::Avx512Bf16 => unsafe { bf16(left, n, right, accumulate, out, stride) },

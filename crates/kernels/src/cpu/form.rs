@@ -22,14 +22,14 @@ impl Form {
     /// In which numbers rounded to bf16 are multiplied: without an instruction for pairs of them, in f32, in which their
     /// products are exact.
     pub(super) fn of_bf16(level: Level) -> Self {
-        if level == Level::Avx512Bf16 { Self::Bf16 } else { Self::Single }
+        if matches!(level, Level::Avx512Bf16 | Level::Amx) { Self::Bf16 } else { Self::Single }
     }
 
     /// In which small integers are multiplied: bytes where an instruction adds their products without saturating.
     pub(super) fn of_integers(level: Level) -> Self {
         match level {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 | Level::Avx512Bf16 if is_x86_feature_detected!("avx512vnni") => Self::Bytes,
+            Level::Avx512 | Level::Avx512Bf16 | Level::Amx if is_x86_feature_detected!("avx512vnni") => Self::Bytes,
             _ => Self::Pairs,
         }
     }

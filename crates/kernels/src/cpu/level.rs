@@ -5,6 +5,9 @@ use std::str::FromStr;
 #[cfg(target_arch = "x86_64")]
 use std::sync::LazyLock;
 
+#[cfg(target_arch = "x86_64")]
+use super::amx;
+
 /// A set of vector instructions.
 ///
 /// Results are the same bytes for any number of threads at one level, and may differ between levels in the last bits.
@@ -18,12 +21,15 @@ pub enum Level {
     Avx512,
     /// The same with AVX512-BF16, whose products of bf16 numbers it uses.
     Avx512Bf16,
+    /// The same with AVX512-VNNI and AMX, whose products of tiles of bf16 and bytes it uses.
+    Amx,
     /// AArch64, whose baseline includes NEON.
     Neon,
 }
 
 impl Level {
-    const ALL: [Self; 5] = [Self::Scalar, Self::Avx2, Self::Avx512, Self::Avx512Bf16, Self::Neon];
+    const ALL: [Self; 6] =
+        [Self::Scalar, Self::Avx2, Self::Avx512, Self::Avx512Bf16, Self::Amx, Self::Neon];
 
     /// The fastest that this processor has.
     pub fn best() -> Self {
@@ -61,8 +67,12 @@ impl Level {
             }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Bf16 => Self::Avx512.is_available() && is_x86_feature_detected!("avx512bf16"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => {
+                Self::Avx512Bf16.is_available() && is_x86_feature_detected!("avx512vnni") && amx::is_available()
+            }
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 | Self::Avx512Bf16 => false,
+            Self::Avx2 | Self::Avx512 | Self::Avx512Bf16 | Self::Amx => false,
             Self::Neon => cfg!(target_arch = "aarch64"),
         }
     }
@@ -88,6 +98,7 @@ impl fmt::Display for Level {
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
             Self::Avx512Bf16 => "avx512bf16",
+            Self::Amx => "amx",
             Self::Neon => "neon",
         })
     }
@@ -98,7 +109,7 @@ impl FromStr for Level {
 
     fn from_str(name: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|level| level.to_string() == name).ok_or_else(|| {
-            format!("instruction level `{name}` is unknown; choose `scalar`, `avx2`, `avx512`, `avx512bf16` or `neon`")
+            format!("instruction level `{name}` is unknown; choose `scalar`, `avx2`, `avx512`, `avx512bf16`, `amx` or `neon`")
         })
     }
 }
@@ -133,7 +144,9 @@ macro_rules! multiversion {
             match level {
                 // SAFETY: `Cpu` holds a level only after `Level::is_available` found its features on this processor.
                 #[cfg(target_arch = "x86_64")]
-                $crate::cpu::level::Level::Avx512 | $crate::cpu::level::Level::Avx512Bf16 => unsafe { avx512($($argument),*) },
+                $crate::cpu::level::Level::Avx512
+                | $crate::cpu::level::Level::Avx512Bf16
+                | $crate::cpu::level::Level::Amx => unsafe { avx512($($argument),*) },
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
                 $crate::cpu::level::Level::Avx2 => unsafe { avx2($($argument),*) },

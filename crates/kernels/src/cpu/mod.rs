@@ -8,6 +8,8 @@
 )]
 
 mod activation;
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod adamw;
 mod arena;
 mod arithmetic;

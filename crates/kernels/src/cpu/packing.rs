@@ -46,6 +46,12 @@ impl<'a> Panels<'a> {
         Self { values: &self.values[first * panel..][..n * panel], ..self }
     }
 
+    /// Rows that take part.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn depth(self) -> usize {
+        self.range[1]
+    }
+
     #[inline(always)]
     pub(super) fn len(self) -> usize {
         self.values.len() / (self.height * LANES)

@@ -74,7 +74,7 @@ fn named(index: &Index, hits: &[Hit]) -> Result<Vec<RankedHit>> {
 /// The search's instructions for the encoder's level: both follow one choice of the user.
 fn simd_level(level: Level) -> SimdLevel {
     match level {
-        Level::Avx512 | Level::Avx512Bf16 => SimdLevel::Avx512,
+        Level::Avx512 | Level::Avx512Bf16 | Level::Amx => SimdLevel::Avx512,
         Level::Avx2 => SimdLevel::Avx2,
         Level::Scalar | Level::Neon => SimdLevel::Portable,
     }

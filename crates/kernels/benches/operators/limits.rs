@@ -48,6 +48,9 @@ fn registers(level: Level, precision: Precision) -> usize {
         // SAFETY: the `Cpu` was made with this level, so the processor has its features.
         #[cfg(target_arch = "x86_64")]
         (Level::Avx512Bf16, Precision::Bf16) => unsafe { x86::bf16() },
+        // SAFETY: as for bf16.
+        #[cfg(target_arch = "x86_64")]
+        (Level::Amx, Precision::Bf16 | Precision::Int8) => unsafe { x86::tiles(precision) },
         // SAFETY: the feature was looked for.
         #[cfg(target_arch = "x86_64")]
         (Level::Avx512 | Level::Avx512Bf16, Precision::Int8) if is_x86_feature_detected!("avx512vnni") => unsafe {
@@ -55,7 +58,7 @@ fn registers(level: Level, precision: Precision) -> usize {
         },
         // SAFETY: as for bf16.
         #[cfg(target_arch = "x86_64")]
-        (Level::Avx512 | Level::Avx512Bf16, _) => unsafe { x86::avx512() },
+        (Level::Avx512 | Level::Avx512Bf16 | Level::Amx, _) => unsafe { x86::avx512() },
         // SAFETY: as for bf16.
         #[cfg(target_arch = "x86_64")]
         (Level::Avx2, Precision::Int8) => unsafe { x86::avx2_pairs() },
@@ -80,6 +83,7 @@ fn portable() -> usize {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
+    use std::arch::asm;
     use std::arch::x86_64::{
         __m512bh, __m512i, _mm256_add_epi32, _mm256_fmadd_ps, _mm256_madd_epi16, _mm256_set1_epi16,
         _mm256_set1_ps, _mm256_setzero_si256, _mm512_dpbf16_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps,
@@ -87,6 +91,8 @@ mod x86 {
     };
     use std::hint::black_box;
     use std::mem::transmute;
+
+    use sbmoe_kernels::Precision;
 
     use super::TURNS;
 
@@ -129,4 +135,56 @@ mod x86 {
     register_loop!(bytes, "avx512f,avx512bw,avx512vnni", 24, 128, black_box(_mm512_setzero_si512()), |sum| {
         _mm512_dpbusd_epi32(*sum, _mm512_set1_epi8(3), _mm512_set1_epi8(5))
     });
+
+    /// The eight tiles, each of sixteen rows of 64 bytes.
+    #[repr(C, align(64))]
+    struct Shapes([u8; 64]);
+
+    macro_rules! tile_loop {
+        ($product:literal) => {
+            asm!(
+                "ldtilecfg [{shapes}]",
+                "2:",
+                concat!($product, " tmm0, tmm4, tmm6"),
+                concat!($product, " tmm1, tmm4, tmm7"),
+                concat!($product, " tmm2, tmm5, tmm6"),
+                concat!($product, " tmm3, tmm5, tmm7"),
+                "dec {turns}",
+                "jnz 2b",
+                "tilerelease",
+                shapes = in(reg) &raw const SHAPES,
+                turns = inout(reg) TURNS => _,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack),
+            )
+        };
+    }
+
+    static SHAPES: Shapes = {
+        let (mut bytes, mut tile) = ([0; 64], 0);
+        bytes[0] = 1;
+        while tile < 8 {
+            bytes[16 + 2 * tile] = 64;
+            bytes[48 + tile] = 16;
+            tile += 1;
+        }
+        Shapes(bytes)
+    };
+
+    /// Four tiles of sums.
+    ///
+    /// # Safety
+    /// The level `amx` is available, and was asked for before.
+    pub(super) unsafe fn tiles(precision: Precision) -> usize {
+        // SAFETY: the caller's word; the tiles are nobody else's.
+        unsafe {
+            match precision {
+                Precision::Int8 => tile_loop!("tdpbusd"),
+                _ => tile_loop!("tdpbf16ps"),
+            }
+        }
+        let numbers = if precision == Precision::Int8 { 64 } else { 32 };
+        TURNS * 4 * 2 * 16 * 16 * numbers
+    }
 }

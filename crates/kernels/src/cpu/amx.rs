@@ -83,7 +83,9 @@ impl Tiles {
     unsafe fn shape(&mut self, rows: usize, words: usize) {
         let shapes = Shapes::new(rows, words);
         // SAFETY: the caller's word; the shapes are ones that the processor takes.
-        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const shapes, options(nostack, readonly, preserves_flags)) };
+        unsafe {
+            asm!("ldtilecfg [{}]", in(reg) &raw const shapes, options(nostack, readonly, preserves_flags))
+        };
     }
 }
 
@@ -286,7 +288,8 @@ unsafe fn in_tiles(
                 state.shape(rows, words);
                 for panel in (0..panels).step_by(2) {
                     let wide = if panel + 1 < panels { WIDE } else { 0 };
-                    let right = [panel, (panel + 1).min(panels - 1)].map(|panel| right.get(panel)[first..].as_ptr());
+                    let right =
+                        [panel, (panel + 1).min(panels - 1)].map(|panel| right.get(panel)[first..].as_ptr());
                     for row in (start..end).step_by(ROWS) {
                         let out = out.as_mut_ptr().add(row * stride + panel * LANES);
                         block(left.at(row, first), right, tiles, out, 4 * stride, tall | wide | add);

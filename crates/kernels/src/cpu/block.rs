@@ -63,7 +63,9 @@ pub(super) fn multiply(
 ) {
     match right.form() {
         #[cfg(target_arch = "x86_64")]
-        Form::Bf16 | Form::Bytes if level == Level::Amx => amx::multiply(left, n, right, accumulate, out, stride),
+        Form::Bf16 | Form::Bytes if level == Level::Amx => {
+            amx::multiply(left, n, right, accumulate, out, stride)
+        }
         // SAFETY: a `Cpu` has a level only when the processor has its features.
         #[cfg(target_arch = "x86_64")]
         Form::Bf16 if level == Level::Avx512Bf16 => unsafe { bf16(left, n, right, accumulate, out, stride) },

@@ -29,7 +29,9 @@ impl Form {
     pub(super) fn of_integers(level: Level) -> Self {
         match level {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 | Level::Avx512Bf16 | Level::Amx if is_x86_feature_detected!("avx512vnni") => Self::Bytes,
+            Level::Avx512 | Level::Avx512Bf16 | Level::Amx if is_x86_feature_detected!("avx512vnni") => {
+                Self::Bytes
+            }
             _ => Self::Pairs,
         }
     }

@@ -28,8 +28,7 @@ pub enum Level {
 }
 
 impl Level {
-    const ALL: [Self; 6] =
-        [Self::Scalar, Self::Avx2, Self::Avx512, Self::Avx512Bf16, Self::Amx, Self::Neon];
+    const ALL: [Self; 6] = [Self::Scalar, Self::Avx2, Self::Avx512, Self::Avx512Bf16, Self::Amx, Self::Neon];
 
     /// The fastest that this processor has.
     pub fn best() -> Self {
@@ -69,7 +68,9 @@ impl Level {
             Self::Avx512Bf16 => Self::Avx512.is_available() && is_x86_feature_detected!("avx512bf16"),
             #[cfg(target_arch = "x86_64")]
             Self::Amx => {
-                Self::Avx512Bf16.is_available() && is_x86_feature_detected!("avx512vnni") && amx::is_available()
+                Self::Avx512Bf16.is_available()
+                    && is_x86_feature_detected!("avx512vnni")
+                    && amx::is_available()
             }
             #[cfg(not(target_arch = "x86_64"))]
             Self::Avx2 | Self::Avx512 | Self::Avx512Bf16 | Self::Amx => false,

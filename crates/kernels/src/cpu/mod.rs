@@ -8,9 +8,9 @@
 )]
 
 mod activation;
+mod adamw;
 #[cfg(target_arch = "x86_64")]
 mod amx;
-mod adamw;
 mod arena;
 mod arithmetic;
 mod attention;

@@ -10,7 +10,7 @@ use super::packing::panels;
 
 /// Rows of a tile: a multiple of what every level holds in registers, few enough that a chunk of the left operand and
 /// the sums share the second cache.
-pub(super) const ROWS: usize = 48;
+pub(super) const ROWS: usize = 96;
 
 /// Columns of a tile, when there are rows enough to go round.
 const COLUMNS: usize = 384;

@@ -73,7 +73,8 @@ fn levels_differ_by_less_than_the_rounding() {
 fn beside_integers_it_is_in_bf16_where_that_is_an_instruction() {
     for level in Level::available() {
         let in_precision = |precision| results(&Cpu::with_level(2, level), precision, Dropout::NONE);
-        let expected = if matches!(level, Level::Avx512Bf16 | Level::Amx) { Precision::Bf16 } else { Precision::F32 };
+        let expected =
+            if matches!(level, Level::Avx512Bf16 | Level::Amx) { Precision::Bf16 } else { Precision::F32 };
         assert!(in_precision(Precision::Int8) == in_precision(expected), "{level}");
     }
 }

@@ -28,6 +28,11 @@ impl Arithmetic {
         if self.is_rounded { Form::of_bf16(self.level) } else { Form::Single }
     }
 
+    /// Whether words of powers are written where the powers are computed ([`powers`](super::powers)).
+    pub(super) fn rounds_powers(self) -> bool {
+        self.form() == Form::Bf16
+    }
+
     /// Words that so many numbers of the inner index take.
     pub(super) fn words(self, numbers: usize) -> usize {
         self.form().words(numbers)

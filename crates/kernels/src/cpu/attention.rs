@@ -8,6 +8,7 @@ use super::block::multiply;
 use super::columns::Columns;
 use super::functions::ln;
 use super::lanes::LANES;
+use super::left::Left;
 use super::level::multiversion;
 use super::mask;
 use super::memory::Buffer;
@@ -72,7 +73,7 @@ impl<'a> Head<'a> {
 
     /// Rows of queries whose scores are computed together.
     pub(super) fn block(self) -> usize {
-        (SCORES / self.score_stride()).next_multiple_of(12).clamp(12, self.len().max(12))
+        (SCORES / self.score_stride()).next_multiple_of(12).clamp(12, self.len().next_multiple_of(12).max(12))
     }
 
     /// The keys of the masks of all query rows; none when nothing is dropped.
@@ -114,11 +115,14 @@ pub(super) fn size(inputs: &AttentionInputs<'_, Buffer>) -> usize {
 }
 
 multiversion! {
-    /// Turns scores into exponentials of their distance to the row's largest, drops some, and says what the rows of
-    /// the output must be multiplied by.
+    /// Turns the scores of `log_sums.len()` rows into exponentials of their distance to the row's largest, drops some, and
+    /// says what the rows of the output must be multiplied by.
+    ///
+    /// `in_words` leaves words of bf16 where a row began; it is for AVX512-BF16 where nothing is dropped.
     fn probabilities(
         head: Head<'_>,
         keys: &[[u32; 2]],
+        in_words: bool,
         scores: &mut [f32],
         log_sums: &mut [f32],
         factors: &mut [f32],
@@ -128,26 +132,39 @@ multiversion! {
         let (stride, rows) = (head.score_stride(), log_sums.len());
         // Whole registers: behind the text stands what adds nothing.
         let padded = len.next_multiple_of(LANES);
-        let scores = &mut scores[..rows * stride];
-        for row in scores.chunks_exact_mut(stride) {
+        for row in scores.chunks_exact_mut(stride).take(rows) {
             row[len..padded].fill(f32::NEG_INFINITY);
         }
-        let mut first = 0;
-        #[cfg(target_arch = "x86_64")]
         if WIDTH == LANES {
-            let (stride, length) = (stride / LANES, padded / LANES);
-            for four in scores.as_chunks_mut().0.chunks_exact_mut(powers::ROWS * stride) {
-                // SAFETY: this width is AVX-512's.
-                for [shift, sum] in unsafe { powers::exponentials(scale, four, stride, length) } {
-                    (log_sums[first], factors[first]) = (shift, sum);
-                    first += 1;
+            #[cfg(target_arch = "x86_64")]
+            for (four, results) in scores
+                .as_chunks_mut()
+                .0
+                .chunks_exact_mut(powers::ROWS * stride / LANES)
+                .zip(log_sums.chunks_mut(powers::ROWS).zip(factors.chunks_mut(powers::ROWS)))
+            {
+                let (stride, length) = (stride / LANES, padded / LANES);
+                // SAFETY: this width is AVX-512's, and words are the caller's word.
+                let found = unsafe {
+                    if in_words {
+                        powers::exponentials_in_words(scale, four, stride, length)
+                    } else {
+                        powers::exponentials(scale, four, stride, length)
+                    }
+                };
+                // Of the last four, some may be rows of nobody.
+                for (([shift, sum], log_sum), factor) in found.into_iter().zip(results.0).zip(results.1) {
+                    (*log_sum, *factor) = (shift, sum);
                 }
             }
+        } else {
+            for (scores, (log_sum, factor)) in
+                scores.chunks_exact_mut(stride).zip(log_sums.iter_mut().zip(&mut *factors))
+            {
+                [*log_sum, *factor] = exponentials::<FMA>(scale, &mut scores[..padded]);
+            }
         }
-        for (row, scores) in scores.chunks_exact_mut(stride).enumerate().skip(first) {
-            [log_sums[row], factors[row]] = exponentials::<FMA>(scale, &mut scores[..padded]);
-        }
-        for (scores, &key) in scores.chunks_exact_mut(stride).zip(keys) {
+        for (scores, &key) in scores.chunks_exact_mut(stride).zip(keys).take(rows) {
             mask::apply(key, head.dropout.threshold(), 1.0, &mut scores[..len]);
         }
         for (log_sum, factor) in log_sums.iter_mut().zip(factors) {
@@ -197,8 +214,14 @@ fn forward_head(
         let n = log_sums.len();
         let left = arithmetic.along(head.rows(query).from(first), n, room).left();
         multiply(level, left, n, packed_key, false, scores, head.score_stride());
-        probabilities(level, head, keys.get(first..).unwrap_or_default(), scores, log_sums, factors);
-        let left = arithmetic.along(head.score_rows(scores), n, room).left();
+        let keys = keys.get(first..).unwrap_or_default();
+        let in_words = arithmetic.rounds_powers() && keys.is_empty();
+        probabilities(level, head, keys, in_words, scores, log_sums, factors);
+        let left = if in_words {
+            Left::rows(scores, head.score_stride())
+        } else {
+            arithmetic.along(head.score_rows(scores), n, room).left()
+        };
         multiply(level, left, n, packed_value, false, sums, stride);
         for (row, (sums, &factor)) in sums.chunks_exact(stride).zip(&*factors).take(n).enumerate() {
             write_scaled(level, factor, sums, output.row(first + row));

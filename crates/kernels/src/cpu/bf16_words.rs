@@ -47,35 +47,13 @@ multiversion! {
 #[cfg(target_arch = "x86_64")]
 mod pairs {
     use std::arch::x86_64::{
-        __m512, __m512bh, __m512i, __mmask16, _mm512_cvtne2ps_pbh, _mm512_loadu_ps, _mm512_loadu_si512,
-        _mm512_mask_storeu_epi32, _mm512_maskz_loadu_ps, _mm512_permutexvar_epi16, _mm512_storeu_si512,
+        __m512, __m512i, __mmask16, _mm512_loadu_si512, _mm512_mask_storeu_epi32, _mm512_maskz_loadu_ps,
+        _mm512_permutexvar_epi16,
     };
-    use std::mem::transmute;
 
-    use crate::cpu::lanes::{LANES, Lanes};
+    use crate::cpu::lanes::LANES;
     use crate::cpu::packing::Rows;
-
-    /// Thirty-two rounded numbers: those of `low`, then those of `high`.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bf16")]
-    fn rounded(low: __m512, high: __m512) -> __m512i {
-        // SAFETY: a register of bf16 is as good as one of integers.
-        unsafe { transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low)) }
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn load(numbers: &Lanes) -> __m512 {
-        // SAFETY: sixteen numbers are a register.
-        unsafe { _mm512_loadu_ps(numbers.as_ptr()) }
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn store(words: __m512i, to: &mut Lanes) {
-        // SAFETY: sixteen words are a register.
-        unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), words) };
-    }
+    use crate::cpu::zmm::{load, rounded, store_words};
 
     /// Which lanes of a register `n` numbers fill.
     #[inline]
@@ -108,7 +86,7 @@ mod pairs {
             let (whole, last) = words.split_at_mut(pairs.len() * LANES);
             for (pair, words) in pairs.iter().zip(whole.as_chunks_mut().0) {
                 let ([low, high], _) = pair.as_chunks() else { unreachable!("two times sixteen") };
-                store(rounded(load(low), load(high)), words);
+                store_words(rounded(load(low), load(high)), words);
             }
             if !rest.is_empty() {
                 let (low, high) = rest.split_at(rest.len().min(LANES));
@@ -141,7 +119,7 @@ mod pairs {
             let (high, high_rest) = high.as_chunks::<LANES>();
             let (whole, last) = words.as_chunks_mut::<LANES>();
             for ((low, high), words) in low.iter().zip(high).zip(whole) {
-                store(_mm512_permutexvar_epi16(zip, rounded(load(low), load(high))), words);
+                store_words(_mm512_permutexvar_epi16(zip, rounded(load(low), load(high))), words);
             }
             if !last.is_empty() {
                 let words = rounded(load_some(low_rest), load_some(high_rest));

@@ -48,6 +48,8 @@ mod softmax;
 mod squares;
 mod sums;
 mod tiles;
+#[cfg(target_arch = "x86_64")]
+mod zmm;
 
 use std::fmt;
 use std::sync::Arc;

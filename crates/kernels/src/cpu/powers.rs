@@ -4,31 +4,18 @@
 //! wait together. To the bit what [`exponentials`](super::softmax::exponentials) gives.
 
 use std::arch::x86_64::{
-    __m512, _MM_FROUND_TO_NEAREST_INT, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_max_ps,
-    _mm512_mul_ps, _mm512_reduce_max_ps, _mm512_roundscale_ps, _mm512_scalef_ps, _mm512_set1_ps,
-    _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
+    __m512, _MM_FROUND_TO_NEAREST_INT, _mm512_add_ps, _mm512_fmadd_ps, _mm512_max_ps, _mm512_mul_ps,
+    _mm512_reduce_max_ps, _mm512_roundscale_ps, _mm512_scalef_ps, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_sub_ps,
 };
 use std::f32::consts::{LN_2, LOG2_E};
 
 use super::functions::{EXP2, LOWEST};
 use super::lanes::{LANES, Lanes, tree_sum};
+use super::zmm::{load, rounded, store, store_words};
 
 /// Rows that are worked on together.
 pub(super) const ROWS: usize = 4;
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn load(lanes: &Lanes) -> __m512 {
-    // SAFETY: sixteen numbers are a register.
-    unsafe { _mm512_loadu_ps(lanes.as_ptr()) }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn store(register: __m512, to: &mut Lanes) {
-    // SAFETY: sixteen numbers are a register.
-    unsafe { _mm512_storeu_ps(to.as_mut_ptr(), register) };
-}
 
 /// [`exp2_of_negative`](super::functions::exp2_of_negative) of sixteen numbers.
 #[inline]
@@ -46,11 +33,42 @@ fn exp2_of_negative(x: __m512) -> __m512 {
     _mm512_scalef_ps(sum, n)
 }
 
+/// What becomes of a row's powers, two registers at a time: `(row, place of the first, powers)`.
+trait Write: Fn(&mut [Lanes], usize, [__m512; 2]) {}
+
+impl<F: Fn(&mut [Lanes], usize, [__m512; 2])> Write for F {}
+
 /// `row = exp(scale · (row − largest))` of four rows of `length` registers that lie `stride` registers apart; returns
 /// scale · largest and the sum of each.
 #[target_feature(enable = "avx512f")]
-#[expect(clippy::needless_range_loop, reason = "iterators over rows would keep their sums in memory")]
 pub(super) fn exponentials(scale: f32, rows: &mut [Lanes], stride: usize, length: usize) -> [[f32; 2]; ROWS] {
+    let write = |row: &mut [Lanes], place: usize, [first, second]: [__m512; 2]| {
+        store(first, &mut row[place]);
+        if let Some(to) = row.get_mut(place + 1) {
+            store(second, to);
+        }
+    };
+    four(scale, rows, stride, length, write)
+}
+
+/// The same, rounded to words of two numbers in bf16, which stand where a row began.
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub(super) fn exponentials_in_words(
+    scale: f32,
+    rows: &mut [Lanes],
+    stride: usize,
+    length: usize,
+) -> [[f32; 2]; ROWS] {
+    let write = |row: &mut [Lanes], place: usize, [first, second]: [__m512; 2]| {
+        store_words(rounded(first, second), &mut row[place / 2]);
+    };
+    four(scale, rows, stride, length, write)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+#[expect(clippy::needless_range_loop, reason = "iterators over rows would keep their sums in memory")]
+fn four(scale: f32, rows: &mut [Lanes], stride: usize, length: usize, write: impl Write) -> [[f32; 2]; ROWS] {
     let (low, high) = rows.split_at_mut(2 * stride);
     let ((a, b), (c, d)) = (low.split_at_mut(stride), high.split_at_mut(stride));
     let rows = [&mut a[..length], &mut b[..length], &mut c[..length], &mut d[..length]];
@@ -67,12 +85,18 @@ pub(super) fn exponentials(scale: f32, rows: &mut [Lanes], stride: usize, length
         found[row][0] = number * scale * LN_2;
         largest[row] = _mm512_set1_ps(number);
     }
-    for place in 0..length {
+    let power = |scores: &Lanes, largest: __m512| {
+        let distance = _mm512_sub_ps(load(scores), largest);
+        exp2_of_negative(_mm512_mul_ps(distance, _mm512_set1_ps(scale)))
+    };
+    for place in (0..length).step_by(2) {
         for row in 0..ROWS {
-            let distance = _mm512_sub_ps(load(&rows[row][place]), largest[row]);
-            let power = exp2_of_negative(_mm512_mul_ps(distance, _mm512_set1_ps(scale)));
-            store(power, &mut rows[row][place]);
-            sums[row] = _mm512_add_ps(sums[row], power);
+            let first = power(&rows[row][place], largest[row]);
+            sums[row] = _mm512_add_ps(sums[row], first);
+            let second =
+                rows[row].get(place + 1).map_or(_mm512_setzero_ps(), |scores| power(scores, largest[row]));
+            sums[row] = _mm512_add_ps(sums[row], second);
+            write(rows[row], place, [first, second]);
         }
     }
     for row in 0..ROWS {
@@ -86,8 +110,41 @@ pub(super) fn exponentials(scale: f32, rows: &mut [Lanes], stride: usize, length
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::softmax;
+    use crate::cpu::packing::Rows;
+    use crate::cpu::{bf16_words, softmax};
     use crate::{Key, Level};
+
+    fn bits(row: &[f32]) -> Vec<u32> {
+        row.iter().map(|x| x.to_bits()).collect()
+    }
+
+    /// Words in place of powers, for rows that are a register apart.
+    fn check_words(length: usize) {
+        let (key, stride) = (Key::new(length as u64), (length + 1) * LANES);
+        let scores: Vec<f32> = (0..ROWS * stride).map(|i| key.with(i as u64).normal() as f32).collect();
+        let (mut powers, mut words) = (scores.clone(), scores);
+        // SAFETY: the test asks for the level before.
+        let found = unsafe {
+            [
+                exponentials(0.2, powers.as_chunks_mut().0, length + 1, length),
+                exponentials_in_words(0.2, words.as_chunks_mut().0, length + 1, length),
+            ]
+        };
+        assert_eq!(found[0].map(|row| row.map(f32::to_bits)), found[1].map(|row| row.map(f32::to_bits)));
+        let columns = length * LANES;
+        let mut expected = vec![0.0; ROWS * columns / 2];
+        bf16_words::along(Level::Avx512Bf16, Rows { values: &powers, stride, columns }, ROWS, &mut expected);
+        for (row, expected) in words.chunks_exact(stride).zip(expected.chunks_exact(columns / 2)) {
+            assert_eq!(bits(&row[..columns / 2]), bits(expected), "{length} registers");
+        }
+    }
+
+    #[test]
+    fn words_hold_the_rounded_powers() {
+        if Level::Avx512Bf16.is_available() {
+            [1, 2, 3, 16].into_iter().for_each(check_words);
+        }
+    }
 
     /// Four drawn rows of `length` registers, a register apart: what pads a row at the end of the first, a NaN in the
     /// second.
@@ -108,7 +165,6 @@ mod tests {
                 continue;
             }
             assert_eq!(found[number].map(f32::to_bits), one.map(f32::to_bits), "row {number} of {length}");
-            let bits = |row: &[f32]| row.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
             assert_eq!(bits(ours), bits(alone), "row {number} of {length}");
         }
     }

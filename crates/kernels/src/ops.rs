@@ -120,6 +120,18 @@ pub trait Ops: Send + Sync {
         before: Option<&mut Self::Buffer>,
         output: &mut Self::Buffer,
     );
+    /// The outputs of layers of one size that read the same `x`, each as by [`Ops::linear`] without an activation.
+    fn linears<const N: usize>(
+        &self,
+        size: LinearSize,
+        x: &Self::Buffer,
+        layers: [Affine<'_, Self::Buffer>; N],
+        outputs: [&mut Self::Buffer; N],
+    ) {
+        for (layer, output) in layers.into_iter().zip(outputs) {
+            self.linear(size, x, layer, Activation::Identity, None, output);
+        }
+    }
     /// Gradients of the weight and the bias of `x · weightᵀ + bias`, in the place of what is there. There are none in
     /// eight-bit integers.
     fn linear_backward_parameters_set(

@@ -16,7 +16,12 @@ pub(super) fn pack_right(cpu: &Cpu, right: Operand<'_>, n: usize, k: usize) -> B
     product::pack_right(cpu, Operand { values, ..right }, n, Form::of_bf16(cpu.level).words(k))
 }
 
-/// `left · right` for `[m, k] · [k, n]`, where `right` is what [`pack_right`] made; rows of sums go to `finish` as
+/// The words of `[m, k]`, which lie as the operand does.
+pub(super) fn left_words(cpu: &Cpu, left: Operand<'_>, m: usize, k: usize) -> Buffer {
+    words(cpu, left.values, [m, k], !left.is_transposed)
+}
+
+/// `left · right` for `[m, k] · [k, n]`, where `left` is of [`left_words`] and `right` what [`pack_right`] made; rows of sums go to `finish` as
 /// [`each_tile`](super::tiles::each_tile) says.
 pub(super) fn product<const N: usize>(
     cpu: &Cpu,
@@ -27,8 +32,6 @@ pub(super) fn product<const N: usize>(
     finish: impl Fn([usize; 2], &mut [f32], [&mut [f32]; N]) + Send + Sync,
 ) {
     let form = Form::of_bf16(cpu.level);
-    let values = &words(cpu, left.values, [m, k], !left.is_transposed);
-    let left = Operand { values, ..left };
     product::product(cpu, form, [m, n, form.words(k)], left, Right::Packed(right), targets, finish);
 }
 
@@ -78,6 +81,7 @@ mod tests {
             }];
             let mut out = cpu.zeros(m * n);
             let packed = pack_right(&cpu, b, n, k);
+            let a = Operand { values: &left_words(&cpu, a, m, k), ..a };
             product(&cpu, [m, n, k], a, &packed, [&mut out], |_, sums, [out]| out.copy_from_slice(sums));
             for row in 0..m {
                 for column in 0..n {

@@ -40,24 +40,31 @@ impl Weight {
 }
 
 /// A left operand `[m, k]`, each row rounded by its own scale.
-struct Rounded {
+pub(super) struct Input {
     /// `[m, words]`.
     words: Buffer,
     /// The step of each row, and how many of them lie below zero, `[m]`.
     rows: Vec<(f32, i32)>,
 }
 
-fn round_rows(cpu: &Cpu, form: Form, x: &[f32], m: usize, k: usize) -> Rounded {
-    let depth = form.words(k);
-    let (mut words, mut rows) = (cpu.memory.scratch(m * depth), vec![(0.0, 0); m]);
-    let tiles =
-        x.chunks((ROWS * k).max(1)).zip(words.chunks_mut((ROWS * depth).max(1))).zip(rows.chunks_mut(ROWS));
-    cpu.each(m * k, tiles, |((x, words), rows)| {
-        for ((x, words), row) in x.chunks_exact(k).zip(words.chunks_exact_mut(depth)).zip(rows) {
-            *row = round_input(cpu.level, form, x, words);
-        }
-    });
-    Rounded { words, rows }
+impl Input {
+    /// Rounds `x`.
+    pub(super) fn new(cpu: &Cpu, x: &[f32], m: usize, k: usize) -> Self {
+        assert!(x.len() >= m * k, "{m} rows of {k} in a buffer that is too short");
+        let form = Form::of_integers(cpu.level);
+        let depth = form.words(k);
+        let (mut words, mut rows) = (cpu.memory.scratch(m * depth), vec![(0.0, 0); m]);
+        let tiles = x[..m * k]
+            .chunks((ROWS * k).max(1))
+            .zip(words.chunks_mut((ROWS * depth).max(1)))
+            .zip(rows.chunks_mut(ROWS));
+        cpu.each(m * k, tiles, |((x, words), rows)| {
+            for ((x, words), row) in x.chunks_exact(k).zip(words.chunks_exact_mut(depth)).zip(rows) {
+                *row = round_input(cpu.level, form, x, words);
+            }
+        });
+        Self { words, rows }
+    }
 }
 
 multiversion! {
@@ -75,15 +82,13 @@ multiversion! {
 pub(super) fn product<const N: usize>(
     cpu: &Cpu,
     [m, n, k]: [usize; 3],
-    x: &[f32],
+    Input { words, rows }: &Input,
     weight: &Weight,
     targets: [&mut [f32]; N],
     finish: impl Fn([usize; 2], &mut [f32], [&mut [f32]; N]) + Send + Sync,
 ) {
-    assert!(x.len() >= m * k, "product of {m}×{n}×{k} with a buffer that is too short");
     let form = Form::of_integers(cpu.level);
-    let Rounded { words, rows } = round_rows(cpu, form, &x[..m * k], m, k);
-    let (left, right) = (Operand::plain(&words), Right::Packed(&weight.panels));
+    let (left, right) = (Operand::plain(words), Right::Packed(&weight.panels));
     product::product(
         cpu,
         form,
@@ -114,7 +119,8 @@ mod tests {
         };
         let (x, weight) = (draw("x", m * k), draw("weight", n * k));
         let mut out = cpu.zeros(m * n);
-        product(&cpu, [m, n, k], &x, &Weight::new(&cpu, n, k, &weight), [&mut out], |_, sums, [out]| {
+        let input = Input::new(&cpu, &x, m, k);
+        product(&cpu, [m, n, k], &input, &Weight::new(&cpu, n, k, &weight), [&mut out], |_, sums, [out]| {
             out.copy_from_slice(sums);
         });
         let round = |row: &[f32], range: f32, steps: f32| -> (Vec<f64>, f64) {
@@ -154,7 +160,8 @@ mod tests {
         for sign in [1.0, -1.0] {
             let mut out = cpu.zeros(1);
             let weight = Weight::new(&cpu, 1, k, &vec![sign; k]);
-            product(&cpu, [1, 1, k], &vec![1.0; k], &weight, [&mut out], |_, sums, [out]| {
+            let input = Input::new(&cpu, &vec![1.0; k], 1, k);
+            product(&cpu, [1, 1, k], &input, &weight, [&mut out], |_, sums, [out]| {
                 out.copy_from_slice(sums);
             });
             assert!((out[0] - sign * k as f32).abs() < 1.0, "{}", out[0]);

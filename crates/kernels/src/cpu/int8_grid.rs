@@ -2,7 +2,7 @@
 
 use super::form::Form;
 use super::functions::ROUNDER;
-use super::lanes::{LANES, largest};
+use super::lanes::{LANES, Lanes, tree, tree_sum};
 use super::level::multiversion;
 use super::memory::{bytes_mut, words_mut};
 
@@ -30,12 +30,12 @@ struct Grid {
 }
 
 impl Grid {
-    /// So many steps over a range of `size`, of which `low` is below zero. The step is NaN when the row is not finite.
+    /// So many steps over a range of `size`, of which `low` is below zero. The step is NaN when `poison` is.
     #[inline(always)]
-    fn new(row: &[f32], size: f32, steps: i32, low: f32) -> Self {
+    fn new(size: f32, steps: i32, low: f32, poison: f32) -> Self {
         let factor = if size > 0.0 { steps as f32 / size } else { 0.0 };
         let below = nearest(low * factor);
-        let step = size / steps as f32 + poison(row);
+        let step = size / steps as f32 + poison;
         Self { step, factor, below, highest: steps.wrapping_sub(below) }
     }
 
@@ -71,8 +71,8 @@ impl Grid {
 multiversion! {
     /// Rounds a row of a weight.
     pub(super) fn round_output(form: Form, row: &[f32], words: &mut [f32]) -> Output {
-        let (low, high) = extremes(row);
-        let grid = Grid::new(row, if high > low { high } else { low }, LARGEST, 0.0);
+        let Survey { low, high, poison } = Survey::new(row);
+        let grid = Grid::new(if high > low { high } else { low }, LARGEST, 0.0, poison);
         grid.write(form, row, words);
         // A row that is not finite has a step of NaN, and any sum.
         let sum = row.iter().fold(0, |sum: i32, &x| sum.wrapping_add(grid.nearest(x)));
@@ -83,8 +83,8 @@ multiversion! {
 multiversion! {
     /// Rounds a row of an input, and returns the step and how many of them lie below zero.
     pub(super) fn round_input(form: Form, row: &[f32], words: &mut [f32]) -> (f32, i32) {
-        let (low, high) = extremes(row);
-        let grid = Grid::new(row, low + high, STEPS, low);
+        let Survey { low, high, poison } = Survey::new(row);
+        let grid = Grid::new(low + high, STEPS, low, poison);
         grid.write(form, row, words);
         (grid.step, grid.below)
     }
@@ -96,31 +96,62 @@ fn nearest(x: f32) -> i32 {
     (x + ROUNDER).to_bits().wrapping_sub(ROUNDER.to_bits()).cast_signed()
 }
 
-/// The sizes of the lowest and the highest element.
 #[inline(always)]
-fn extremes(values: &[f32]) -> (f32, f32) {
-    let mut lowest = [0.0_f32; LANES];
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    for chunk in chunks {
-        for lane in 0..LANES {
-            lowest[lane] = if chunk[lane] < lowest[lane] { chunk[lane] } else { lowest[lane] };
-        }
-    }
-    let low = lowest.iter().chain(rest).fold(0.0, |low: f32, &x| if x < low { x } else { low });
-    (-low, largest(values).max(0.0))
+fn lower(a: f32, b: f32) -> f32 {
+    if b < a { b } else { a }
 }
 
-/// 0, or NaN when an element is not finite.
 #[inline(always)]
-fn poison(values: &[f32]) -> f32 {
-    let mut sums = [0.0; LANES];
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    for chunk in chunks {
+fn higher(a: f32, b: f32) -> f32 {
+    if b > a { b } else { a }
+}
+
+/// What a grid is made of.
+struct Survey {
+    /// The sizes of the lowest and the highest element, 0 where there is none on that side of zero.
+    low: f32,
+    high: f32,
+    /// 0, or NaN when an element is not finite.
+    poison: f32,
+}
+
+impl Survey {
+    #[inline(always)]
+    fn look(chunk: &Lanes, [lowest, highest, poison]: &mut [Lanes; 3]) {
         for lane in 0..LANES {
-            sums[lane] += chunk[lane] * 0.0;
+            lowest[lane] = lower(lowest[lane], chunk[lane]);
+            highest[lane] = higher(highest[lane], chunk[lane]);
+            poison[lane] += chunk[lane] * 0.0;
         }
     }
-    sums.iter().sum::<f32>() + rest.iter().map(|x| x * 0.0).sum::<f32>()
+
+    /// Looks at a row once, two registers at a time so that none waits for itself.
+    #[inline(always)]
+    fn new(row: &[f32]) -> Self {
+        let mut lanes = [[[0.0_f32; LANES]; 3]; 2];
+        let (chunks, rest) = row.as_chunks::<LANES>();
+        let (pairs, last) = chunks.as_chunks::<2>();
+        for pair in pairs {
+            for half in 0..2 {
+                Self::look(&pair[half], &mut lanes[half]);
+            }
+        }
+        for chunk in last {
+            Self::look(chunk, &mut lanes[0]);
+        }
+        let [[lowest, highest, poison], second] = &mut lanes;
+        for lane in 0..LANES {
+            lowest[lane] = lower(lowest[lane], second[0][lane]);
+            highest[lane] = higher(highest[lane], second[1][lane]);
+            poison[lane] += second[2][lane];
+        }
+        for (lane, &x) in rest.iter().enumerate() {
+            lowest[lane] = lower(lowest[lane], x);
+            highest[lane] = higher(highest[lane], x);
+            poison[lane] += x * 0.0;
+        }
+        Self { low: -tree(*lowest, lower), high: tree(*highest, higher), poison: tree_sum(*poison) }
+    }
 }
 
 #[cfg(test)]

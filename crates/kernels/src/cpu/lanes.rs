@@ -16,7 +16,7 @@ pub(super) fn mul_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
 
 /// The lanes combined as a fixed tree, each half with the other: a loop over a shrinking width would go through memory.
 #[inline(always)]
-fn tree(lanes: Lanes, combine: impl Fn(f32, f32) -> f32) -> f32 {
+pub(super) fn tree(lanes: Lanes, combine: impl Fn(f32, f32) -> f32) -> f32 {
     let eight: [f32; 8] = array::from_fn(
         #[inline(always)]
         |lane| combine(lanes[lane], lanes[lane + 8]),

@@ -11,11 +11,30 @@ use crate::{Activation, Affine, AffineGradient, LinearSize, Precision};
 /// Rows of a batch whose part of a weight's gradient is added at once; their copies, packed or rounded, are the memory that it takes.
 const ROWS: usize = 2048;
 
+/// A layer's input in the numbers of its products.
+pub(super) enum Input<'a> {
+    F32(&'a [f32]),
+    Bf16(Buffer),
+    Int8(int8::Input),
+}
+
+impl<'a> Input<'a> {
+    /// Of `x` `[rows, inputs]`.
+    pub(super) fn new(cpu: &Cpu, size: LinearSize, x: &'a [f32]) -> Self {
+        let LinearSize { rows, inputs, precision, .. } = size;
+        match precision {
+            Precision::F32 => Self::F32(x),
+            Precision::Bf16 => Self::Bf16(bf16::left_words(cpu, Operand::plain(x), rows, inputs)),
+            Precision::Int8 => Self::Int8(int8::Input::new(cpu, x, rows, inputs)),
+        }
+    }
+}
+
 /// `output = activation(x · weightᵀ + bias)`.
 pub(super) fn forward(
     cpu: &Cpu,
     size: LinearSize,
-    x: &[f32],
+    x: &Input<'_>,
     layer: Affine<'_, Buffer>,
     activation: Activation,
     before: Option<&mut [f32]>,
@@ -39,7 +58,7 @@ pub(super) fn forward(
 fn weighted<const N: usize>(
     cpu: &Cpu,
     LinearSize { rows, inputs, outputs, precision }: LinearSize,
-    x: &[f32],
+    x: &Input<'_>,
     weight: &Buffer,
     targets: [&mut [f32]; N],
     finish: impl Fn([usize; 2], &mut [f32], [&mut [f32]; N]) + Send + Sync,
@@ -51,13 +70,17 @@ fn weighted<const N: usize>(
         made = Prepared::new(cpu, [outputs, inputs], precision, weight);
         &made
     };
-    let (size, left) = ([rows, outputs, inputs], Operand::plain(x));
-    match prepared.panels(outputs, inputs) {
-        Layout::F32(packed) => {
-            product::product(cpu, Form::Single, size, left, Right::Packed(packed), targets, finish);
+    let size = [rows, outputs, inputs];
+    match (x, prepared.panels(outputs, inputs)) {
+        (Input::F32(x), Layout::F32(packed)) => {
+            let (left, right) = (Operand::plain(x), Right::Packed(packed));
+            product::product(cpu, Form::Single, size, left, right, targets, finish);
         }
-        Layout::Bf16(packed) => bf16::product(cpu, size, left, packed, targets, finish),
-        Layout::Int8(weight) => int8::product(cpu, size, x, weight, targets, finish),
+        (Input::Bf16(words), Layout::Bf16(packed)) => {
+            bf16::product(cpu, size, Operand::plain(words), packed, targets, finish);
+        }
+        (Input::Int8(x), Layout::Int8(weight)) => int8::product(cpu, size, x, weight, targets, finish),
+        _ => unreachable!("the input and the weight are of one precision"),
     }
 }
 
@@ -117,7 +140,8 @@ fn product_into(
         }
         Precision::Bf16 => {
             let right = bf16::pack_right(cpu, right, n, k);
-            bf16::product(cpu, [m, n, k], left, &right, [out], finish);
+            let values = &bf16::left_words(cpu, left, m, k);
+            bf16::product(cpu, [m, n, k], Operand { values, ..left }, &right, [out], finish);
         }
         Precision::Int8 => panic!("eight-bit integers have no gradients"),
     }

@@ -148,7 +148,21 @@ impl Ops for Cpu {
         before: Option<&mut Buffer>,
         output: &mut Buffer,
     ) {
-        linear::forward(self, size, x, layer, activation, before.map(|before| &mut before[..]), output);
+        let input = linear::Input::new(self, size, x);
+        linear::forward(self, size, &input, layer, activation, before.map(|before| &mut before[..]), output);
+    }
+
+    fn linears<const N: usize>(
+        &self,
+        size: LinearSize,
+        x: &Buffer,
+        layers: [Affine<'_, Buffer>; N],
+        outputs: [&mut Buffer; N],
+    ) {
+        let input = linear::Input::new(self, size, x);
+        for (layer, output) in layers.into_iter().zip(outputs) {
+            linear::forward(self, size, &input, layer, Activation::Identity, None, output);
+        }
     }
 
     fn linear_backward_parameters_set(

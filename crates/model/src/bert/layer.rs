@@ -87,8 +87,10 @@ impl Layer {
         x: &O::Buffer,
         keep: Keep,
     ) -> (O::Buffer, KeptLayer<O::Buffer>) {
-        let [query, key, value] =
-            [self.query, self.key, self.value].map(|ids| self.dense(ops, parameters, tokens, ids, x));
+        let mut projections = [(); 3].map(|()| ops.scratch(tokens.n_tokens() * self.hidden));
+        let layers = [self.query, self.key, self.value].map(|ids| parameters.affine(ids));
+        ops.linears(self.square(tokens), x, layers, projections.each_mut());
+        let [query, key, value] = projections;
         let mut context = ops.scratch(tokens.n_tokens() * self.hidden);
         let mut log_sums = ops.scratch(tokens.n_tokens() * self.heads);
         ops.attention(self.attention(&query, &key, &value, tokens, dropout), &mut context, &mut log_sums);

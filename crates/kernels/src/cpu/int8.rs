@@ -8,7 +8,7 @@
 
 use super::Cpu;
 use super::form::Form;
-use super::int8_grid::{LARGEST, Output, STEPS, round_input, round_output};
+use super::int8_grid::{LARGEST, STEPS, round_input, round_output};
 use super::level::multiversion;
 use super::memory::Buffer;
 use super::product::{self, Operand, Right, pack_right};
@@ -21,7 +21,10 @@ const MOST_INPUTS: usize = i32::MAX as usize / (STEPS * LARGEST) as usize;
 #[derive(Debug)]
 pub(super) struct Weight {
     panels: Buffer,
-    outputs: Vec<Output>,
+    /// The step of each output.
+    steps: Vec<f32>,
+    /// The sum of each output's integers: what is taken off for each step that an input's zero is above the lowest.
+    sums: Vec<i32>,
 }
 
 impl Weight {
@@ -32,10 +35,10 @@ impl Weight {
         let depth = form.words(inputs);
         let mut words = cpu.memory.zeros(outputs * depth);
         let rows = weight.chunks_exact(inputs.max(1)).zip(words.chunks_exact_mut(depth.max(1)));
-        let outputs_of =
-            cpu.map(weight.len(), rows, |(row, words)| round_output(cpu.level, form, row, words));
+        let rounded = cpu.map(weight.len(), rows, |(row, words)| round_output(cpu.level, form, row, words));
+        let (steps, sums) = rounded.into_iter().unzip();
         let panels = pack_right(cpu, Operand::transposed(&words), outputs, depth);
-        Self { panels, outputs: outputs_of }
+        Self { panels, steps, sums }
     }
 }
 
@@ -69,10 +72,10 @@ impl Input {
 
 multiversion! {
     /// Integer sums to what they stand for, in place; each is too large by `excess` times its output's sum.
-    fn rescale(step: f32, excess: i32, outputs: &[Output], sums: &mut [f32]) {
-        for (sum, output) in sums.iter_mut().zip(outputs) {
-            let exact = sum.to_bits().cast_signed().wrapping_sub(excess.wrapping_mul(output.sum));
-            *sum = exact as f32 * (step * output.step);
+    fn rescale(step: f32, excess: i32, steps: &[f32], sums_of_outputs: &[i32], sums: &mut [f32]) {
+        for ((sum, of_output), output_step) in sums.iter_mut().zip(sums_of_outputs).zip(steps) {
+            let exact = sum.to_bits().cast_signed().wrapping_sub(excess.wrapping_mul(*of_output));
+            *sum = exact as f32 * (step * output_step);
         }
     }
 }
@@ -100,7 +103,7 @@ pub(super) fn product<const N: usize>(
             let (step, below) = rows[row];
             // Pairs have a sign, and nothing to take off.
             let excess = if form == Form::Bytes { below } else { 0 };
-            rescale(cpu.level, step, excess, &weight.outputs[column..], sums);
+            rescale(cpu.level, step, excess, &weight.steps[column..], &weight.sums[column..], sums);
             finish([row, column], sums, targets);
         },
     );

@@ -12,13 +12,6 @@ pub(super) const LARGEST: i32 = 127;
 /// The steps of an input's row.
 pub(super) const STEPS: i32 = 255;
 
-/// What a sum of an output stands for, and what is taken off it for each step that its input's zero is above the lowest.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Output {
-    pub(super) step: f32,
-    pub(super) sum: i32,
-}
-
 /// The steps that a row is rounded to: whole multiples of `step`, from `-below` to `highest`.
 #[derive(Clone, Copy)]
 struct Grid {
@@ -69,14 +62,14 @@ impl Grid {
 }
 
 multiversion! {
-    /// Rounds a row of a weight.
-    pub(super) fn round_output(form: Form, row: &[f32], words: &mut [f32]) -> Output {
+    /// Rounds a row of a weight, and returns the step and the sum of the integers.
+    pub(super) fn round_output(form: Form, row: &[f32], words: &mut [f32]) -> (f32, i32) {
         let Survey { low, high, poison } = Survey::new(row);
         let grid = Grid::new(if high > low { high } else { low }, LARGEST, 0.0, poison);
         grid.write(form, row, words);
         // A row that is not finite has a step of NaN, and any sum.
         let sum = row.iter().fold(0, |sum: i32, &x| sum.wrapping_add(grid.nearest(x)));
-        Output { step: grid.step, sum }
+        (grid.step, sum)
     }
 }
 
@@ -169,7 +162,7 @@ mod tests {
             assert!(words[..depth].iter().all(|word| word.to_bits() == 0));
             for bad in [[0.0, f32::NAN, 1.0], [0.0, f32::NEG_INFINITY, 0.0], [f32::INFINITY, 0.0, 0.0]] {
                 assert!(round_input(level, form, &bad, &mut words[..depth]).0.is_nan(), "{bad:?}");
-                assert!(round_output(level, form, &bad, &mut words[..depth]).step.is_nan(), "{bad:?}");
+                assert!(round_output(level, form, &bad, &mut words[..depth]).0.is_nan(), "{bad:?}");
             }
         }
     }

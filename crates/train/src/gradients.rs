@@ -90,13 +90,22 @@ fn token_gradients<O: Ops>(
     let forward = |tokens| architecture.forward_pooled(ops, parameters, tokens, &dropout);
     let rows = |part: &Range<usize>| (part.start as u32..part.end as u32).collect::<Vec<u32>>();
 
-    let mut x = ops.zeros(texts.len() * hidden);
-    let (mut kept, mut held) = (Vec::with_capacity(parts.len()), 0);
-    for (part, tokens) in parts.iter().zip(&tokens) {
-        let (pooled, activations) = forward(tokens);
-        ops.scatter_add_rows(hidden, &rows(part), &pooled, &mut x);
+    let mut held = 0;
+    let may_hold = |tokens: &Tokens| {
         held += tokens.n_tokens();
-        kept.push((held <= config.chunk_tokens).then_some(activations));
+        held <= config.chunk_tokens
+    };
+    let holds: Vec<bool> = tokens.iter().map(may_hold).collect();
+    // Side by side, as in encoding. Backward adds to one set of gradients, part after part.
+    let outputs = ops.side_by_side(tokens.iter().zip(holds).collect(), |(tokens, holds)| {
+        let (pooled, activations) = forward(tokens);
+        (pooled, holds.then_some(activations))
+    });
+    let mut x = ops.zeros(texts.len() * hidden);
+    let mut kept = Vec::with_capacity(parts.len());
+    for (part, (pooled, activations)) in parts.iter().zip(outputs) {
+        ops.scatter_add_rows(hidden, &rows(part), &pooled, &mut x);
+        kept.push(activations);
     }
     let mut dx = ops.zeros(ops.len(&x));
     let result = head.run(&x, step, gradients, Some(&mut dx));

@@ -80,7 +80,7 @@ impl Level {
 }
 
 /// Whether there is an instruction for pairs of bf16 that does more multiplications a second than f32's: it does twice as
-/// many on AMD's processors (Zen 4), and fewer on Intel's, which have AMX for it (`RESULTS.md`).
+/// many on AMD's processors (Zen 4), and fewer on Intel's, which have [`Level::Amx`] for it (`RESULTS.md`).
 #[cfg(target_arch = "x86_64")]
 fn has_fast_bf16() -> bool {
     // Under a hypervisor the question costs as much as a thousand products.

@@ -64,7 +64,7 @@ pub(super) fn multiply(
     match right.form() {
         #[cfg(target_arch = "x86_64")]
         Form::Bf16 | Form::Bytes if level == Level::Amx => {
-            amx::multiply(left, n, right, accumulate, out, stride)
+            amx::multiply(left, n, right, accumulate, out, stride);
         }
         // SAFETY: a `Cpu` has a level only when the processor has its features.
         #[cfg(target_arch = "x86_64")]

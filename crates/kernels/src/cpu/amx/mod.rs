@@ -80,7 +80,7 @@ unsafe fn in_tiles(
         Form::Bytes => bytes,
         _ => bf16,
     };
-    let (mut state, whole, whole_rows) = (Tiles, depth / SIDE * SIDE, n / ROWS * ROWS);
+    let (whole, whole_rows) = (depth / SIDE * SIDE, n / ROWS * ROWS);
     for (first, words, tiles) in [(0, SIDE, depth / SIDE), (whole, depth - whole, 1)] {
         let add = if accumulate || first > 0 { ADD } else { 0 };
         for (start, end) in [(0, whole_rows), (whole_rows, n)] {
@@ -91,7 +91,7 @@ unsafe fn in_tiles(
             let tall = if rows > SIDE { TALL } else { 0 };
             // SAFETY: the caller's word; a block's rows and panels are below those that were looked at.
             unsafe {
-                state.shape(rows, words);
+                let _tiles = Tiles::shaped(rows, words);
                 for panel in (0..panels).step_by(2) {
                     let wide = if panel + 1 < panels { WIDE } else { 0 };
                     let right =

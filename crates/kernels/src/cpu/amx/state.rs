@@ -63,16 +63,17 @@ impl Shapes {
 pub(super) struct Tiles;
 
 impl Tiles {
-    /// Shapes them for so many rows and words of the inner index at a time; what they held is lost.
+    /// Tiles for so many rows and words of the inner index at a time.
     ///
     /// # Safety
-    /// The processor has tiles, and this process may use them.
-    pub(super) unsafe fn shape(&mut self, rows: usize, words: usize) {
+    /// The processor has tiles, this process may use them, and the thread has none.
+    pub(super) unsafe fn shaped(rows: usize, words: usize) -> Self {
         let shapes = Shapes::new(rows, words);
         // SAFETY: the caller's word; the shapes are ones that the processor takes.
         unsafe {
-            asm!("ldtilecfg [{}]", in(reg) &raw const shapes, options(nostack, readonly, preserves_flags))
-        };
+            asm!("ldtilecfg [{}]", in(reg) &raw const shapes, options(nostack, readonly, preserves_flags));
+        }
+        Self
     }
 }
 

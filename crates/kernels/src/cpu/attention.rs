@@ -158,6 +158,7 @@ multiversion! {
                 }
             }
         } else {
+            debug_assert!(!in_words, "only AVX-512 has an instruction for words");
             for (scores, (log_sum, factor)) in
                 scores.chunks_exact_mut(stride).zip(log_sums.iter_mut().zip(&mut *factors))
             {

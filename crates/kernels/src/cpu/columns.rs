@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::slice;
 
-/// Neighbouring columns of all rows of a row-major matrix, exclusively borrowed.
+/// Neighbouring columns of neighbouring rows of a row-major matrix, exclusively borrowed.
 pub(super) struct Columns<'a> {
     start: *mut f32,
     rows: usize,
@@ -26,6 +26,18 @@ impl<'a> Columns<'a> {
             stride,
             width: width.min(stride - column),
             matrix: PhantomData,
+        })
+    }
+
+    /// Cuts them every `height` rows; the last block may be lower.
+    pub(super) fn blocks(self, height: usize) -> impl Iterator<Item = Self> {
+        let Self { start, rows, stride, width, matrix } = self;
+        (0..rows).step_by(height).map(move |row| Self {
+            start: start.wrapping_add(row * stride),
+            rows: height.min(rows - row),
+            stride,
+            width,
+            matrix,
         })
     }
 

@@ -73,13 +73,14 @@ fn tile_columns(m: usize, n: usize) -> usize {
 
 /// Cuts a row-major matrix of `n` columns into tiles, in their order.
 fn cut(matrix: &mut [f32], n: usize, width: usize) -> impl Iterator<Item = Columns<'_>> {
-    matrix.chunks_mut((ROWS * n).max(1)).flat_map(move |rows| Columns::split(rows, n, width))
+    Columns::split(matrix, n, width).flat_map(|columns| columns.blocks(ROWS))
 }
 
-/// Where the tiles are, in their order.
+/// Where the tiles are, in their order: a weight's panels meet all rows before the next panels do, since they are the
+/// larger operand of a tile.
 fn places([m, n]: [usize; 2], width: usize) -> impl Iterator<Item = Tile> {
-    (0..m).step_by(ROWS).flat_map(move |row| {
-        (0..n).step_by(width).map(move |column| Tile {
+    (0..n).step_by(width).flat_map(move |column| {
+        (0..m).step_by(ROWS).map(move |row| Tile {
             row,
             column,
             rows: ROWS.min(m - row),

@@ -47,11 +47,11 @@ fn each(before: &[f32], output: &mut [f32], f: impl Fn(f32) -> f32) {
     }
 }
 
-/// `output = f(sums + bias)`, element by element.
+/// `x = f(x + bias)`, element by element.
 #[inline(always)]
-fn each_biased([bias, sums]: [&[f32]; 2], output: &mut [f32], f: impl Fn(f32) -> f32) {
-    for (output, (sum, bias)) in output.iter_mut().zip(sums.iter().zip(bias)) {
-        *output = f(sum + bias);
+fn each_biased(bias: &[f32], x: &mut [f32], f: impl Fn(f32) -> f32) {
+    for (x, bias) in x.iter_mut().zip(bias) {
+        *x = f(*x + bias);
     }
 }
 
@@ -76,14 +76,13 @@ multiversion! {
 }
 
 multiversion! {
-    /// `output = activation(sums + bias)`.
-    pub(super) fn apply_biased(activation: Activation, bias: &[f32], sums: &[f32], output: &mut [f32]) {
-        let operands = [bias, sums];
+    /// `x = activation(x + bias)`.
+    pub(super) fn apply_biased(activation: Activation, bias: &[f32], x: &mut [f32]) {
         match activation {
-            Activation::Identity => each_biased(operands, output, #[inline(always)] |x| x),
-            Activation::Relu => each_biased(operands, output, relu),
-            Activation::Gelu => each_biased(operands, output, gelu::<FMA>),
-            Activation::GeluTanh => each_biased(operands, output, gelu_tanh::<FMA>),
+            Activation::Identity => each_biased(bias, x, #[inline(always)] |x| x),
+            Activation::Relu => each_biased(bias, x, relu),
+            Activation::Gelu => each_biased(bias, x, gelu::<FMA>),
+            Activation::GeluTanh => each_biased(bias, x, gelu_tanh::<FMA>),
         }
     }
 }

@@ -214,7 +214,7 @@ fn forward_head(
     for (first, log_sums) in (0..len).step_by(block).zip(log_sums.chunks_mut(block)) {
         let n = log_sums.len();
         let left = arithmetic.along(head.rows(query).from(first), n, room).left();
-        multiply(level, left, n, packed_key, false, scores, head.score_stride());
+        multiply(level, left, n, packed_key, false, &mut Columns::whole(scores, head.score_stride()));
         let keys = keys.get(first..).unwrap_or_default();
         let in_words = arithmetic.rounds_powers() && keys.is_empty();
         probabilities(level, head, keys, in_words, scores, log_sums, factors);
@@ -223,7 +223,7 @@ fn forward_head(
         } else {
             arithmetic.along(head.score_rows(scores), n, room).left()
         };
-        multiply(level, left, n, packed_value, false, sums, stride);
+        multiply(level, left, n, packed_value, false, &mut Columns::whole(sums, stride));
         for (row, (sums, &factor)) in sums.chunks_exact(stride).zip(&*factors).take(n).enumerate() {
             write_scaled(level, factor, sums, output.row(first + row));
         }

@@ -21,18 +21,28 @@ pub(super) fn left_words(cpu: &Cpu, left: Operand<'_>, m: usize, k: usize) -> Bu
     words(cpu, left.values, [m, k], !left.is_transposed)
 }
 
-/// `left · right` for `[m, k] · [k, n]`, where `left` is of [`left_words`] and `right` what [`pack_right`] made; rows of sums go to `finish` as
-/// [`each_tile`](super::tiles::each_tile) says.
+/// `left · right` for `[m, k] · [k, n]`, where `left` is of [`left_words`] and `right` what [`pack_right`] made, as
+/// [`product`](product::product) says.
 pub(super) fn product<const N: usize>(
     cpu: &Cpu,
     [m, n, k]: [usize; 3],
     left: Operand<'_>,
     right: &[f32],
+    accumulate: bool,
     targets: [&mut [f32]; N],
-    finish: impl Fn([usize; 2], &mut [f32], [&mut [f32]; N]) + Send + Sync,
+    finish: impl Fn([usize; 2], [&mut [f32]; N]) + Send + Sync,
 ) {
     let form = Form::of_bf16(cpu.level);
-    product::product(cpu, form, [m, n, form.words(k)], left, Right::Packed(right), targets, finish);
+    product::product(
+        cpu,
+        form,
+        [m, n, form.words(k)],
+        left,
+        Right::Packed(right),
+        accumulate,
+        targets,
+        finish,
+    );
 }
 
 /// The words of an operand of inner index `k`: of `[outer, k]` where the inner index lies along the rows, or of
@@ -82,7 +92,7 @@ mod tests {
             let mut out = cpu.zeros(m * n);
             let packed = pack_right(&cpu, b, n, k);
             let a = Operand { values: &left_words(&cpu, a, m, k), ..a };
-            product(&cpu, [m, n, k], a, &packed, [&mut out], |_, sums, [out]| out.copy_from_slice(sums));
+            product(&cpu, [m, n, k], a, &packed, false, [&mut out], product::as_it_is);
             for row in 0..m {
                 for column in 0..n {
                     let left = |i: usize| left[if left_transposed { i * m + row } else { row * k + i }];

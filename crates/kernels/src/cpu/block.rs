@@ -6,6 +6,7 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::amx;
+use super::columns::{Columns, Place};
 use super::form::Form;
 use super::lanes::{LANES, Lanes};
 use super::left::Left;
@@ -16,98 +17,119 @@ use super::registers::{store, tile, tile_rows};
 use super::sixteen::{Avx2, Avx2Pairs, Avx512, Avx512Bf16, Avx512Bytes, Avx512Pairs};
 use super::sixteen::{Portable, PortablePairs, Sixteen};
 
+/// Inner indices from which on a tile takes longer than its place's cache lines are waited for.
+const LONG: usize = 64;
+
 /// All rows against `WIDE` panels: `ROWS` at a time, then what is left in fours, twos and ones.
 ///
 /// # Safety
-/// As for [`Sixteen`].
+/// As for [`Sixteen`], and the rows and panels are within `out`.
 #[inline(always)]
 unsafe fn rows<V: Sixteen, const ROWS: usize, const WIDE: usize>(
     left: Left<'_>,
     n: usize,
     panels: [&[Lanes]; WIDE],
     accumulate: bool,
-    out: &mut [Lanes],
-    stride: usize,
+    out: Place,
 ) {
     let mut row = 0;
     // SAFETY: the caller's word.
     unsafe {
         while row + ROWS <= n {
-            store(tile::<V, ROWS, WIDE>(left, row, panels), accumulate, &mut out[row * stride..], stride);
+            some_rows::<V, ROWS, WIDE>(left, row, panels, accumulate, out);
             row += ROWS;
         }
         while row + 4 <= n {
-            store(tile::<V, 4, WIDE>(left, row, panels), accumulate, &mut out[row * stride..], stride);
+            some_rows::<V, 4, WIDE>(left, row, panels, accumulate, out);
             row += 4;
         }
         while row + 2 <= n {
-            store(tile::<V, 2, WIDE>(left, row, panels), accumulate, &mut out[row * stride..], stride);
+            some_rows::<V, 2, WIDE>(left, row, panels, accumulate, out);
             row += 2;
         }
         if row < n {
-            store(tile::<V, 1, WIDE>(left, row, panels), accumulate, &mut out[row * stride..], stride);
+            some_rows::<V, 1, WIDE>(left, row, panels, accumulate, out);
         }
     }
 }
 
+/// `ROWS` rows against `WIDE` panels.
+///
+/// # Safety
+/// As for [`rows`].
+#[inline(always)]
+unsafe fn some_rows<V: Sixteen, const ROWS: usize, const WIDE: usize>(
+    left: Left<'_>,
+    row: usize,
+    panels: [&[Lanes]; WIDE],
+    accumulate: bool,
+    out: Place,
+) {
+    let out = out.from(row, 0);
+    if panels[0].len() >= LONG {
+        out.ask(ROWS, WIDE);
+    }
+    // SAFETY: the caller's word.
+    unsafe { store(tile::<V, ROWS, WIDE>(left, row, panels), accumulate, out) }
+}
+
 /// `out = left · right`, or `out += …`, for `n` rows of words of the form that `right` has.
-/// The rows of `out` are `stride` elements apart, a multiple of [`LANES`] that holds all panels of `right`.
+/// `out` has as many columns as the panels of `right`, or ends inside the last of them, or has more, which stay as they are.
 pub(super) fn multiply(
     level: Level,
     left: Left<'_>,
     n: usize,
     right: Panels<'_>,
     accumulate: bool,
-    out: &mut [f32],
-    stride: usize,
+    out: &mut Columns<'_>,
 ) {
     match right.form() {
         #[cfg(target_arch = "x86_64")]
         Form::Bf16 | Form::Bytes if level == Level::Amx => {
-            amx::multiply(left, n, right, accumulate, out, stride);
+            amx::multiply(left, n, right, accumulate, out);
         }
         // SAFETY: a `Cpu` has a level only when the processor has its features.
         #[cfg(target_arch = "x86_64")]
-        Form::Bf16 if level == Level::Avx512Bf16 => unsafe { bf16(left, n, right, accumulate, out, stride) },
+        Form::Bf16 if level == Level::Avx512Bf16 => unsafe { bf16(left, n, right, accumulate, out) },
         // SAFETY: the form is chosen where the feature was found.
         #[cfg(target_arch = "x86_64")]
-        Form::Bytes => unsafe { bytes(left, n, right, accumulate, out, stride) },
-        Form::Single | Form::Pairs => everywhere(level, left, n, right, accumulate, out, stride),
+        Form::Bytes => unsafe { bytes(left, n, right, accumulate, out) },
+        Form::Single | Form::Pairs => everywhere(level, left, n, right, accumulate, out),
         form => unreachable!("{form:?} at level {level}"),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-fn bf16(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut [f32], stride: usize) {
+fn bf16(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut Columns<'_>) {
     // SAFETY: this function is compiled for what the type needs.
-    unsafe { blocked::<Avx512Bf16, LANES>(left, n, right, accumulate, out, stride) }
+    unsafe { blocked::<Avx512Bf16, LANES>(left, n, right, accumulate, out) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn bytes(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut [f32], stride: usize) {
+fn bytes(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut Columns<'_>) {
     // SAFETY: this function is compiled for what the type needs.
-    unsafe { blocked::<Avx512Bytes, LANES>(left, n, right, accumulate, out, stride) }
+    unsafe { blocked::<Avx512Bytes, LANES>(left, n, right, accumulate, out) }
 }
 
 multiversion! {
     /// The forms that every level has.
-    fn everywhere(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut [f32], stride: usize) {
+    fn everywhere(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut Columns<'_>) {
         let is_pairs = right.form() == Form::Pairs;
         // SAFETY: each width is a level's, which the processor has.
         unsafe {
             match (WIDTH, is_pairs) {
                 #[cfg(target_arch = "x86_64")]
-                (LANES, false) => blocked::<Avx512, LANES>(left, n, right, accumulate, out, stride),
+                (LANES, false) => blocked::<Avx512, LANES>(left, n, right, accumulate, out),
                 #[cfg(target_arch = "x86_64")]
-                (LANES, true) => blocked::<Avx512Pairs, LANES>(left, n, right, accumulate, out, stride),
+                (LANES, true) => blocked::<Avx512Pairs, LANES>(left, n, right, accumulate, out),
                 #[cfg(target_arch = "x86_64")]
-                (8, false) => blocked::<Avx2, 8>(left, n, right, accumulate, out, stride),
+                (8, false) => blocked::<Avx2, 8>(left, n, right, accumulate, out),
                 #[cfg(target_arch = "x86_64")]
-                (8, true) => blocked::<Avx2Pairs, 8>(left, n, right, accumulate, out, stride),
-                (_, false) => blocked::<Portable<FMA>, 4>(left, n, right, accumulate, out, stride),
-                (_, true) => blocked::<PortablePairs, 4>(left, n, right, accumulate, out, stride),
+                (8, true) => blocked::<Avx2Pairs, 8>(left, n, right, accumulate, out),
+                (_, false) => blocked::<Portable<FMA>, 4>(left, n, right, accumulate, out),
+                (_, true) => blocked::<PortablePairs, 4>(left, n, right, accumulate, out),
             }
         }
     }
@@ -123,27 +145,26 @@ unsafe fn blocked<V: Sixteen, const WIDTH: usize>(
     n: usize,
     right: Panels<'_>,
     accumulate: bool,
-    out: &mut [f32],
-    stride: usize,
+    out: &mut Columns<'_>,
 ) {
-    let (out, stride) = (out.as_chunks_mut::<LANES>().0, stride / LANES);
     let panels = right.len();
+    let out = out.place(n, panels);
     let mut panel = 0;
-    // SAFETY: the caller's word.
+    // SAFETY: the caller's word; the place was made for these rows and panels.
     unsafe {
         if WIDTH == LANES {
             while panel + 2 <= panels {
                 let pair = [right.get(panel), right.get(panel + 1)];
-                rows::<V, { tile_rows(LANES) }, 2>(left, n, pair, accumulate, &mut out[panel..], stride);
+                rows::<V, { tile_rows(LANES) }, 2>(left, n, pair, accumulate, out.from(0, panel));
                 panel += 2;
             }
         }
         while panel < panels {
-            let (single, out) = ([right.get(panel)], &mut out[panel..]);
+            let (single, out) = ([right.get(panel)], out.from(0, panel));
             match WIDTH {
-                LANES => rows::<V, { tile_rows(LANES) }, 1>(left, n, single, accumulate, out, stride),
-                8 => rows::<V, { tile_rows(8) }, 1>(left, n, single, accumulate, out, stride),
-                _ => rows::<V, { tile_rows(4) }, 1>(left, n, single, accumulate, out, stride),
+                LANES => rows::<V, { tile_rows(LANES) }, 1>(left, n, single, accumulate, out),
+                8 => rows::<V, { tile_rows(8) }, 1>(left, n, single, accumulate, out),
+                _ => rows::<V, { tile_rows(4) }, 1>(left, n, single, accumulate, out),
             }
             panel += 1;
         }
@@ -166,7 +187,7 @@ mod tests {
         let values = draw("right", depth * columns);
         let mut packed = vec![f32::NAN; panels(columns) * LANES * depth];
         pack(Level::Scalar, Rows { values: &values, stride: columns, columns }, depth, &mut packed);
-        let mut out = vec![1.0; n * panels(columns) * LANES];
+        let mut out = vec![1.0; n * columns];
         let operand = if is_transposed { Left::columns(&left, stride) } else { Left::rows(&left, stride) };
         let right = Panels::new(Form::Single, &packed, depth);
         let product = |operand, accumulate, out: &mut [f32]| {
@@ -177,8 +198,7 @@ mod tests {
                     n,
                     right,
                     accumulate,
-                    out,
-                    panels(columns) * LANES,
+                    &mut Columns::whole(out, columns),
                 );
             };
         };
@@ -191,7 +211,7 @@ mod tests {
                     let left = if is_transposed { left[k * stride + row] } else { left[row * stride + k] };
                     sum += left * values[k * columns + column];
                 }
-                let found = out[row * panels(columns) * LANES + column];
+                let found = out[row * columns + column];
                 assert_eq!(
                     found.to_bits(),
                     (sum + sum).to_bits(),
@@ -240,7 +260,7 @@ mod tests {
                 let mut out = vec![f32::NAN; n * stride];
                 let right_panels = Panels::new(Form::Pairs, &packed, depth);
                 let operand = Left::rows(&left_words, depth);
-                multiply(level, operand, n, right_panels, false, &mut out, stride);
+                multiply(level, operand, n, right_panels, false, &mut Columns::whole(&mut out, stride));
                 for (row, column) in (0..n).flat_map(|row| (0..columns).map(move |column| (row, column))) {
                     let pairs = left[2 * row * depth..][..2 * depth].iter().zip(&right[2 * column * depth..]);
                     let sum: i32 = pairs.map(|(&a, &b)| i32::from(a) * i32::from(b)).sum();

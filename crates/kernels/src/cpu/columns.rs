@@ -3,6 +3,9 @@
 use std::marker::PhantomData;
 use std::slice;
 
+use super::lanes::{LANES, Lanes};
+use super::squares::prefetch_to_write;
+
 /// Neighbouring columns of neighbouring rows of a row-major matrix, exclusively borrowed.
 pub(super) struct Columns<'a> {
     start: *mut f32,
@@ -16,6 +19,12 @@ pub(super) struct Columns<'a> {
 unsafe impl Send for Columns<'_> {}
 
 impl<'a> Columns<'a> {
+    /// All columns of a matrix of rows of `stride` elements.
+    pub(super) fn whole(matrix: &'a mut [f32], stride: usize) -> Self {
+        let (rows, start) = (matrix.len() / stride.max(1), matrix.as_mut_ptr());
+        Self { start, rows, stride, width: stride, matrix: PhantomData }
+    }
+
     /// Cuts a matrix of rows of `stride` elements every `width` columns; the last range may be narrower.
     pub(super) fn split(matrix: &'a mut [f32], stride: usize, width: usize) -> impl Iterator<Item = Self> {
         let (rows, start) = (matrix.len() / stride.max(1), matrix.as_mut_ptr());
@@ -41,11 +50,76 @@ impl<'a> Columns<'a> {
         })
     }
 
+    /// Number of columns.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Where the sums of `n` rows by some panels go: all of the columns, or as many as the panels have.
+    pub(super) fn place(&mut self, n: usize, panels: usize) -> Place {
+        assert!(n <= self.rows && panels * LANES < self.width + LANES, "{n} rows of {panels} panels");
+        Place { start: self.start, stride: self.stride, columns: self.width.min(panels * LANES) }
+    }
+
     /// The columns of one row.
     pub(super) fn row(&mut self, row: usize) -> &mut [f32] {
         assert!(row < self.rows, "row {row} of {}", self.rows);
         // SAFETY: the elements lie inside the matrix (`row < rows` and the range ends at most at `stride`); ranges of
         // one matrix do not overlap, and the borrow of `self` is exclusive.
         unsafe { slice::from_raw_parts_mut(self.start.add(row * self.stride), self.width) }
+    }
+}
+
+/// Where the sums of rows by panels go, without the borrow: what is made of [`Columns::place`].
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) start: *mut f32,
+    /// Elements from row to row.
+    pub(super) stride: usize,
+    /// Columns that count: fewer than the panels have where the last one ends inside a matrix's row.
+    columns: usize,
+}
+
+impl Place {
+    /// The same without the first rows and panels.
+    #[inline(always)]
+    pub(super) fn from(self, row: usize, panel: usize) -> Self {
+        let start = self.start.wrapping_add(row * self.stride + panel * LANES);
+        Self { start, columns: self.columns - panel * LANES, ..self }
+    }
+
+    /// Whether panels end where the columns do, or before.
+    #[inline(always)]
+    pub(super) fn holds(self, panels: usize) -> bool {
+        panels * LANES <= self.columns
+    }
+
+    /// Asks for the cache lines of these rows and panels, to write them.
+    #[inline(always)]
+    pub(super) fn ask(self, rows: usize, panels: usize) {
+        for row in 0..rows {
+            for panel in 0..panels {
+                prefetch_to_write(self.start.wrapping_add(row * self.stride + panel * LANES));
+            }
+        }
+    }
+
+    /// Sixteen elements.
+    ///
+    /// # Safety
+    /// They are within what the place was made of, which nobody else reads or writes, and all of them count.
+    #[inline(always)]
+    pub(super) unsafe fn lanes<'a>(self, row: usize, panel: usize) -> &'a mut Lanes {
+        // SAFETY: the caller's word; lanes are aligned as their elements are.
+        unsafe { &mut *self.start.add(row * self.stride + panel * LANES).cast() }
+    }
+
+    /// The columns that count of one row.
+    ///
+    /// # Safety
+    /// As for [`Place::lanes`].
+    pub(super) unsafe fn row<'a>(self, row: usize) -> &'a mut [f32] {
+        // SAFETY: the caller's word.
+        unsafe { slice::from_raw_parts_mut(self.start.add(row * self.stride), self.columns) }
     }
 }

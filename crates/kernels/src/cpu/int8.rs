@@ -80,15 +80,14 @@ multiversion! {
     }
 }
 
-/// `x · weightᵀ` for `x [m, k]` and a weight of `n` outputs; rows of sums go to `finish` as
-/// [`each_tile`](super::tiles::each_tile) says.
+/// `x · weightᵀ` for `x [m, k]` and a weight of `n` outputs, as [`product`](product::product) says.
 pub(super) fn product<const N: usize>(
     cpu: &Cpu,
     [m, n, k]: [usize; 3],
     Input { words, rows }: &Input,
     weight: &Weight,
     targets: [&mut [f32]; N],
-    finish: impl Fn([usize; 2], &mut [f32], [&mut [f32]; N]) + Send + Sync,
+    finish: impl Fn([usize; 2], [&mut [f32]; N]) + Send + Sync,
 ) {
     let form = Form::of_integers(cpu.level);
     let (left, right) = (Operand::plain(words), Right::Packed(&weight.panels));
@@ -98,13 +97,14 @@ pub(super) fn product<const N: usize>(
         [m, n, form.words(k)],
         left,
         right,
+        false,
         targets,
-        |[row, column], sums, targets| {
+        |[row, column], targets| {
             let (step, below) = rows[row];
             // Pairs have a sign, and nothing to take off.
             let excess = if form == Form::Bytes { below } else { 0 };
-            rescale(cpu.level, step, excess, &weight.steps[column..], &weight.sums[column..], sums);
-            finish([row, column], sums, targets);
+            rescale(cpu.level, step, excess, &weight.steps[column..], &weight.sums[column..], targets[0]);
+            finish([row, column], targets);
         },
     );
 }
@@ -123,9 +123,8 @@ mod tests {
         let (x, weight) = (draw("x", m * k), draw("weight", n * k));
         let mut out = cpu.zeros(m * n);
         let input = Input::new(&cpu, &x, m, k);
-        product(&cpu, [m, n, k], &input, &Weight::new(&cpu, n, k, &weight), [&mut out], |_, sums, [out]| {
-            out.copy_from_slice(sums);
-        });
+        let weights = Weight::new(&cpu, n, k, &weight);
+        product(&cpu, [m, n, k], &input, &weights, [&mut out], product::as_it_is);
         let round = |row: &[f32], range: f32, steps: f32| -> (Vec<f64>, f64) {
             let integers = row.iter().map(|x| f64::from((x * (steps / range)).round_ties_even())).collect();
             (integers, f64::from(range / steps))
@@ -164,9 +163,7 @@ mod tests {
             let mut out = cpu.zeros(1);
             let weight = Weight::new(&cpu, 1, k, &vec![sign; k]);
             let input = Input::new(&cpu, &vec![1.0; k], 1, k);
-            product(&cpu, [1, 1, k], &input, &weight, [&mut out], |_, sums, [out]| {
-                out.copy_from_slice(sums);
-            });
+            product(&cpu, [1, 1, k], &input, &weight, [&mut out], product::as_it_is);
             assert!((out[0] - sign * k as f32).abs() < 1.0, "{}", out[0]);
         }
     }

@@ -3,8 +3,7 @@
 use super::form::Form;
 use super::memory::Buffer;
 use super::prepared::{Layout, Prepared};
-use super::product::{self, Operand, Right};
-use super::rows::add_tile;
+use super::product::{self, Operand, Right, as_it_is};
 use super::{Cpu, activation, bf16, int8, sums};
 use crate::{Activation, Affine, AffineGradient, LinearSize, Precision};
 
@@ -42,14 +41,13 @@ pub(super) fn forward(
 ) {
     let (bias, level) = (&layer.bias[..], cpu.level);
     if let Some(before) = before {
-        weighted(cpu, size, x, layer.weight, [before, output], |[_, column], sums, [before, output]| {
-            let bias = &bias[column..][..sums.len()];
-            activation::apply_biased(level, Activation::Identity, bias, sums, before);
+        weighted(cpu, size, x, layer.weight, [before, output], |[_, column], [before, output]| {
+            activation::apply_biased(level, Activation::Identity, &bias[column..], before);
             activation::apply(level, activation, before, output);
         });
     } else {
-        weighted(cpu, size, x, layer.weight, [output], |[_, column], sums, [output]| {
-            activation::apply_biased(level, activation, &bias[column..][..sums.len()], sums, output);
+        weighted(cpu, size, x, layer.weight, [output], |[_, column], [output]| {
+            activation::apply_biased(level, activation, &bias[column..], output);
         });
     }
 }
@@ -61,7 +59,7 @@ fn weighted<const N: usize>(
     x: &Input<'_>,
     weight: &Buffer,
     targets: [&mut [f32]; N],
-    finish: impl Fn([usize; 2], &mut [f32], [&mut [f32]; N]) + Send + Sync,
+    finish: impl Fn([usize; 2], [&mut [f32]; N]) + Send + Sync,
 ) {
     let made;
     let prepared = if let Some(prepared) = weight.prepared().filter(|own| own.precision() == precision) {
@@ -74,10 +72,10 @@ fn weighted<const N: usize>(
     match (x, prepared.panels(outputs, inputs)) {
         (Input::F32(x), Layout::F32(packed)) => {
             let (left, right) = (Operand::plain(x), Right::Packed(packed));
-            product::product(cpu, Form::Single, size, left, right, targets, finish);
+            product::product(cpu, Form::Single, size, left, right, false, targets, finish);
         }
         (Input::Bf16(words), Layout::Bf16(packed)) => {
-            bf16::product(cpu, size, Operand::plain(words), packed, targets, finish);
+            bf16::product(cpu, size, Operand::plain(words), packed, false, targets, finish);
         }
         (Input::Int8(x), Layout::Int8(weight)) => int8::product(cpu, size, x, weight, targets, finish),
         _ => unreachable!("the input and the weight are of one precision"),
@@ -127,21 +125,16 @@ fn product_into(
     accumulate: bool,
     out: &mut [f32],
 ) {
-    let finish = |_: [usize; 2], sums: &mut [f32], [out]: [&mut [f32]; 1]| {
-        if accumulate {
-            add_tile(cpu.level, sums, out);
-        } else {
-            out.copy_from_slice(sums);
-        }
-    };
+    let (size, targets) = ([m, n, k], [out]);
     match precision {
         Precision::F32 => {
-            product::product(cpu, Form::Single, [m, n, k], left, Right::Matrix(right), [out], finish);
+            let right = Right::Matrix(right);
+            product::product(cpu, Form::Single, size, left, right, accumulate, targets, as_it_is);
         }
         Precision::Bf16 => {
             let right = bf16::pack_right(cpu, right, n, k);
             let values = &bf16::left_words(cpu, left, m, k);
-            bf16::product(cpu, [m, n, k], Operand { values, ..left }, &right, [out], finish);
+            bf16::product(cpu, size, Operand { values, ..left }, &right, accumulate, targets, as_it_is);
         }
         Precision::Int8 => panic!("eight-bit integers have no gradients"),
     }

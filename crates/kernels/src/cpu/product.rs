@@ -5,6 +5,7 @@
 
 use super::Cpu;
 use super::block::multiply;
+use super::columns::Columns;
 use super::form::Form;
 use super::lanes::LANES;
 use super::left::Left;
@@ -46,17 +47,17 @@ pub(super) enum Right<'a> {
     Packed(&'a [f32]),
 }
 
-/// `left · right` for `[m, k] · [k, n]`, where `k` counts words of a form.
-///
-/// Rows of sums go to `finish` as [`each_tile`] says.
+/// `left · right` for `[m, k] · [k, n]`, where `k` counts words of a form, written to the first of `targets`, or added to
+/// what is there; rows of it go to `finish` as [`each_tile`] says.
 pub(super) fn product<const N: usize>(
     cpu: &Cpu,
     form: Form,
     [m, n, k]: [usize; 3],
     left: Operand<'_>,
     right: Right<'_>,
+    accumulate: bool,
     targets: [&mut [f32]; N],
-    finish: impl Fn([usize; 2], &mut [f32], [&mut [f32]; N]) + Send + Sync,
+    finish: impl Fn([usize; 2], [&mut [f32]; N]) + Send + Sync,
 ) {
     assert!(left.values.len() >= m * k, "operand of {m}×{k} with {} elements", left.values.len());
     let packed;
@@ -68,10 +69,10 @@ pub(super) fn product<const N: usize>(
         }
     };
     let depth = k.div_ceil(k.div_ceil(CHUNK).max(1));
-    let sum = |tile: Tile, sums: &mut [f32]| {
+    let sum = |tile: Tile, sums: &mut Columns<'_>| {
         let right = Panels::new(form, right, k).slice(tile.column / LANES, panels(tile.columns));
-        if k == 0 {
-            sums.fill(0.0);
+        if k == 0 && !accumulate {
+            (0..tile.rows).for_each(|row| sums.row(row).fill(0.0));
         }
         for first in (0..k).step_by(depth.max(1)) {
             let depth = depth.min(k - first);
@@ -80,7 +81,7 @@ pub(super) fn product<const N: usize>(
             } else {
                 Left::rows(&left.values[tile.row * k + first..], k)
             };
-            multiply(cpu.level, left, tile.rows, right.rows(first, depth), first > 0, sums, tile.stride());
+            multiply(cpu.level, left, tile.rows, right.rows(first, depth), accumulate || first > 0, sums);
         }
     };
     each_tile(cpu, [m, n, k], targets, sum, finish);
@@ -94,9 +95,11 @@ pub(super) fn product_into(
     right: Operand<'_>,
     out: &mut [f32],
 ) {
-    let finish = |_: [usize; 2], sums: &mut [f32], [out]: [&mut [f32]; 1]| out.copy_from_slice(sums);
-    product(cpu, Form::Single, size, left, Right::Matrix(right), [out], finish);
+    product(cpu, Form::Single, size, left, Right::Matrix(right), false, [out], as_it_is);
 }
+
+/// Finishes a product that needs no more than its sums.
+pub(super) fn as_it_is(_: [usize; 2], _: [&mut [f32]; 1]) {}
 
 /// The right operand in panels of columns.
 pub(super) fn pack_right(cpu: &Cpu, right: Operand<'_>, n: usize, k: usize) -> Buffer {

@@ -1,6 +1,7 @@
 //! A tile of a product whose sums never leave the registers: the innermost loop of everything.
 
-use super::lanes::Lanes;
+use super::columns::Place;
+use super::lanes::{LANES, Lanes};
 use super::left::{Layout, Left};
 use super::sixteen::Sixteen;
 use super::squares::prefetch;
@@ -120,31 +121,62 @@ unsafe fn add<V: Sixteen, const ROWS: usize, const WIDE: usize>(
 /// Writes a tile's sums, or adds them to what is there.
 ///
 /// # Safety
-/// As for [`Sixteen`].
+/// As for [`Sixteen`]; the tile is within the place.
 #[inline(always)]
 pub(super) unsafe fn store<V: Sixteen, const ROWS: usize, const WIDE: usize>(
     sums: [[V; WIDE]; ROWS],
     accumulate: bool,
-    out: &mut [Lanes],
-    stride: usize,
+    out: Place,
 ) {
-    let out = &mut out[..(ROWS - 1) * stride + WIDE];
-    // SAFETY: the caller's word; each place is within the slice cut here. Neither a check nor a branch may stand between
-    // two rows: the compiler would take the sums through memory.
+    // SAFETY: the caller's word. Neither a check nor a branch may stand between two rows: the compiler would take the
+    // sums through memory.
     unsafe {
-        if accumulate {
+        if !out.holds(WIDE) {
+            store_part(sums, accumulate, out);
+        } else if accumulate {
             for (r, sums) in sums.into_iter().enumerate() {
                 for (wide, sum) in sums.into_iter().enumerate() {
-                    let out = out.get_unchecked_mut(r * stride + wide);
+                    let out = out.lanes(r, wide);
                     V::load(out).add(sum).store(out);
                 }
             }
         } else {
             for (r, sums) in sums.into_iter().enumerate() {
                 for (wide, sum) in sums.into_iter().enumerate() {
-                    sum.store(out.get_unchecked_mut(r * stride + wide));
+                    sum.store(out.lanes(r, wide));
                 }
             }
+        }
+    }
+}
+
+/// [`store`] where a row ends inside the last panel.
+///
+/// # Safety
+/// As for [`store`].
+#[inline(always)]
+unsafe fn store_part<V: Sixteen, const ROWS: usize, const WIDE: usize>(
+    sums: [[V; WIDE]; ROWS],
+    accumulate: bool,
+    out: Place,
+) {
+    let mut whole = [[[0.0; LANES]; WIDE]; ROWS];
+    // SAFETY: the caller's word.
+    unsafe {
+        if accumulate {
+            for (r, whole) in whole.iter_mut().enumerate() {
+                let row = out.row(r);
+                whole.as_flattened_mut()[..row.len()].copy_from_slice(row);
+            }
+        }
+        for (sums, whole) in sums.into_iter().zip(&mut whole) {
+            for (sum, whole) in sums.into_iter().zip(whole) {
+                V::load(whole).add(sum).store(whole);
+            }
+        }
+        for (r, whole) in whole.iter().enumerate() {
+            let row = out.row(r);
+            row.copy_from_slice(&whole.as_flattened()[..row.len()]);
         }
     }
 }

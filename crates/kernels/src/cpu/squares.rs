@@ -53,6 +53,19 @@ pub(super) fn prefetch(address: *const f32) {
     let _ = address;
 }
 
+/// Asks for a cache line that will be written soon; any address will do.
+#[inline(always)]
+pub(super) fn prefetch_to_write(address: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        // SAFETY: as for `prefetch`; processors that are too old for this hint ignore it.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(address.cast()) }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,12 +1,11 @@
-//! Results of products cut into tiles whose sums stay in the second cache until they are finished.
+//! Results of products cut into tiles that stay in the second cache until they are finished.
 //!
-//! What is done with finished sums (a bias, an activation, an addition) is the caller's, row by row, while they are
-//! still near.
+//! Sums go where the result is. What is done with them (a bias, an activation) is the caller's, row by row, while they
+//! are still near.
 
 use super::Cpu;
 use super::columns::Columns;
 use super::lanes::LANES;
-use super::packing::panels;
 
 /// Rows of a tile: a multiple of what every level holds in registers, few enough that a chunk of the left operand and
 /// the sums share the second cache.
@@ -34,33 +33,24 @@ pub(super) struct Tile {
     pub(super) columns: usize,
 }
 
-impl Tile {
-    /// From one row of sums to the next: whole panels.
-    pub(super) fn stride(self) -> usize {
-        panels(self.columns) * LANES
-    }
-}
-
-/// Every tile of a product `[m, k] · [k, n]`: `sum` writes its sums, [`Tile::stride`] apart over what was there before;
-/// then each row of them goes to `finish` with the row and the column that it starts at, and with the same piece of the
-/// row of each of `targets`, which are `[m, n]`.
+/// Every tile of a product `[m, k] · [k, n]`: `sum` writes its sums to its piece of the first of `targets`, which are
+/// `[m, n]`; then each row of the tile goes to `finish`, with the row and the column that it starts at, as that piece of
+/// the row of each of them.
 pub(super) fn each_tile<const N: usize>(
     cpu: &Cpu,
     [m, n, k]: [usize; 3],
     targets: [&mut [f32]; N],
-    sum: impl Fn(Tile, &mut [f32]) + Send + Sync,
-    finish: impl Fn([usize; 2], &mut [f32], [&mut [f32]; N]) + Send + Sync,
+    sum: impl Fn(Tile, &mut Columns<'_>) + Send + Sync,
+    finish: impl Fn([usize; 2], [&mut [f32]; N]) + Send + Sync,
 ) {
     let width = tile_columns(m, n);
     let mut targets = targets.map(|target| cut(&mut target[..m * n], n, width));
     let work = places([m, n], width)
         .map(|tile| (tile, targets.each_mut().map(|tiles| tiles.next().expect("a tile a place"))));
     cpu.each(m * n * k / 16, work, |(tile, mut targets)| {
-        let mut sums = cpu.memory.scratch(ROWS * tile.stride());
-        sum(tile, &mut sums);
-        for (row, sums) in sums.chunks_exact_mut(tile.stride()).take(tile.rows).enumerate() {
-            let targets = targets.each_mut().map(|target| target.row(row));
-            finish([tile.row + row, tile.column], &mut sums[..tile.columns], targets);
+        sum(tile, &mut targets[0]);
+        for row in 0..tile.rows {
+            finish([tile.row + row, tile.column], targets.each_mut().map(|target| target.row(row)));
         }
     });
 }

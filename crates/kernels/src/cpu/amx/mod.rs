@@ -13,6 +13,7 @@ use std::cell::RefCell;
 
 use self::block::{ADD, TALL, WIDE, Words, bf16, bytes};
 use self::state::Tiles;
+use super::columns::Columns;
 use super::form::Form;
 use super::lanes::LANES;
 use super::left::{Layout, Left};
@@ -28,24 +29,20 @@ const SIDE: usize = 16;
 const ROWS: usize = 2 * SIDE;
 
 /// [`multiply`](super::block::multiply) where [`is_available`] and the form is of bf16 or bytes.
-pub(super) fn multiply(
-    left: Left<'_>,
-    n: usize,
-    right: Panels<'_>,
-    accumulate: bool,
-    out: &mut [f32],
-    stride: usize,
-) {
+pub(super) fn multiply(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut Columns<'_>) {
     let depth = right.depth();
     if depth == 0 || n == 0 {
         return;
+    }
+    if out.width() < right.len() * LANES {
+        return SUMS.with_borrow_mut(|sums| through(sums, left, n, right, accumulate, out));
     }
     match left.layout {
         Layout::Rows(stride_of_left) => {
             assert!(left.values.len() >= (n - 1) * stride_of_left + depth, "{n} rows of {depth} words");
             let words = Words { start: left.values.as_ptr(), row: 4 * stride_of_left, tile: 4 * SIDE };
             // SAFETY: the level is one of a processor that has tiles; the operand's places were looked at.
-            unsafe { in_tiles(words, n, right, accumulate, out, stride) };
+            unsafe { in_tiles(words, n, right, accumulate, out) };
         }
         Layout::Columns(stride_of_left) => ROOM.with_borrow_mut(|room| {
             // Packed as if it were a right operand, sixteen inner words of a row are a row of a tile.
@@ -54,7 +51,7 @@ pub(super) fn multiply(
             pack_transposed(Level::Amx, rows, depth, room);
             let words = Words { start: room.as_ptr(), row: 4 * SIDE, tile: 4 * SIDE * n };
             // SAFETY: as above.
-            unsafe { in_tiles(words, n, right, accumulate, out, stride) };
+            unsafe { in_tiles(words, n, right, accumulate, out) };
         }),
     }
 }
@@ -62,20 +59,38 @@ pub(super) fn multiply(
 thread_local! {
     /// The words of a transposed left operand.
     static ROOM: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    /// Sums by whole panels.
+    static SUMS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// [`multiply`] where rows of `out` end inside the last panel: tiles are stored whole.
+fn through(
+    sums: &mut Vec<f32>,
+    left: Left<'_>,
+    n: usize,
+    right: Panels<'_>,
+    accumulate: bool,
+    out: &mut Columns<'_>,
+) {
+    let (width, stride) = (out.width(), right.len() * LANES);
+    sums.resize(n * stride, 0.0);
+    if accumulate {
+        for (row, sums) in sums.chunks_exact_mut(stride).enumerate() {
+            sums[..width].copy_from_slice(out.row(row));
+        }
+    }
+    multiply(left, n, right, accumulate, &mut Columns::whole(sums, stride));
+    for (row, sums) in sums.chunks_exact(stride).enumerate() {
+        out.row(row).copy_from_slice(&sums[..width]);
+    }
 }
 
 /// # Safety
 /// The processor has tiles, and `left` has `n` rows as deep as the panels.
-unsafe fn in_tiles(
-    left: Words,
-    n: usize,
-    right: Panels<'_>,
-    accumulate: bool,
-    out: &mut [f32],
-    stride: usize,
-) {
+unsafe fn in_tiles(left: Words, n: usize, right: Panels<'_>, accumulate: bool, out: &mut Columns<'_>) {
     let (panels, depth) = (right.len(), right.depth());
-    assert!(stride >= panels * LANES && out.len() >= (n - 1) * stride + panels * LANES, "{n} rows of sums");
+    let out = out.place(n, panels);
+    assert!(out.holds(panels), "whole panels");
     let block = match right.form() {
         Form::Bytes => bytes,
         _ => bf16,
@@ -97,8 +112,15 @@ unsafe fn in_tiles(
                     let right =
                         [panel, (panel + 1).min(panels - 1)].map(|panel| right.get(panel)[first..].as_ptr());
                     for row in (start..end).step_by(ROWS) {
-                        let out = out.as_mut_ptr().add(row * stride + panel * LANES);
-                        block(left.at(row, first), right, tiles, out, 4 * stride, tall | wide | add);
+                        let out = out.from(row, panel);
+                        block(
+                            left.at(row, first),
+                            right,
+                            tiles,
+                            out.start,
+                            4 * out.stride,
+                            tall | wide | add,
+                        );
                     }
                 }
             }

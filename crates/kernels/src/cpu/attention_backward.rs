@@ -135,24 +135,12 @@ fn backward_head(
     for first in (0..len).step_by(block) {
         let n = block.min(len - first);
         let (query, d_output) = (head.rows(given.query).from(first), head.rows(given.d_output).from(first));
-        let left = arithmetic.along(query, n, room).left();
-        multiply(
-            level,
-            left,
-            n,
-            arithmetic.panels(key_transposed, wide),
-            false,
-            &mut Columns::whole(scores, score_stride),
-        );
-        let left = arithmetic.along(d_output, n, room).left();
-        multiply(
-            level,
-            left,
-            n,
-            arithmetic.panels(value_transposed, wide),
-            false,
-            &mut Columns::whole(d_scores, score_stride),
-        );
+        for (of_rows, right, sums) in
+            [(query, &*key_transposed, &mut *scores), (d_output, &*value_transposed, &mut *d_scores)]
+        {
+            let (left, right) = (arithmetic.along(of_rows, n, room).left(), arithmetic.panels(right, wide));
+            multiply(level, left, n, right, false, &mut Columns::whole(sums, score_stride));
+        }
         let (scores, d_scores) = (&mut scores[..n * score_stride], &mut d_scores[..n * score_stride]);
         let keys_of_rows = keys_of_rows.get(first..).unwrap_or_default();
         gradients(level, head, given, first, keys_of_rows, scores, d_scores);
@@ -165,25 +153,12 @@ fn backward_head(
         ] {
             let right = &mut right[..high * stride];
             pack(level, arithmetic.across(of_rows, n, room), high, right);
-            let left = arithmetic.across(scores, n, room).transposed();
-            multiply(
-                level,
-                left,
-                len,
-                arithmetic.panels(right, high),
-                first > 0,
-                &mut Columns::whole(sums, stride),
-            );
+            let (left, right) =
+                (arithmetic.across(scores, n, room).transposed(), arithmetic.panels(right, high));
+            multiply(level, left, len, right, first > 0, &mut Columns::whole(sums, stride));
         }
-        let left = arithmetic.along(d_scores, n, room).left();
-        multiply(
-            level,
-            left,
-            n,
-            arithmetic.panels(packed_key, long),
-            false,
-            &mut Columns::whole(d_query_sums, stride),
-        );
+        let (left, right) = (arithmetic.along(d_scores, n, room).left(), arithmetic.panels(packed_key, long));
+        multiply(level, left, n, right, false, &mut Columns::whole(d_query_sums, stride));
         for (row, sums) in d_query_sums.chunks_exact(stride).take(n).enumerate() {
             write_scaled(level, head.scale(), sums, d_query.row(first + row));
         }

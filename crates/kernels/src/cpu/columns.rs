@@ -1,10 +1,10 @@
-//! A matrix cut into ranges of columns that threads may write at the same time.
+//! A matrix cut into ranges of columns that threads may write at the same time, and where in them sums go.
 
 use std::marker::PhantomData;
 use std::slice;
 
 use super::lanes::{LANES, Lanes};
-use super::squares::prefetch_to_write;
+use super::squares::prefetch;
 
 /// Neighbouring columns of neighbouring rows of a row-major matrix, exclusively borrowed.
 pub(super) struct Columns<'a> {
@@ -81,6 +81,12 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// All of rows of so many columns.
+    #[inline(always)]
+    pub(super) fn of(rows: &mut [f32], columns: usize) -> Self {
+        Self { start: rows.as_mut_ptr(), stride: columns, columns }
+    }
+
     /// The same without the first rows and panels.
     #[inline(always)]
     pub(super) fn from(self, row: usize, panel: usize) -> Self {
@@ -94,12 +100,12 @@ impl Place {
         panels * LANES <= self.columns
     }
 
-    /// Asks for the cache lines of these rows and panels, to write them.
+    /// Asks for a cache line of each panel of each row.
     #[inline(always)]
     pub(super) fn ask(self, rows: usize, panels: usize) {
         for row in 0..rows {
             for panel in 0..panels {
-                prefetch_to_write(self.start.wrapping_add(row * self.stride + panel * LANES));
+                prefetch(self.start.wrapping_add(row * self.stride + panel * LANES));
             }
         }
     }

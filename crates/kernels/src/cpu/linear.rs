@@ -42,12 +42,12 @@ pub(super) fn forward(
     let (bias, level) = (&layer.bias[..], cpu.level);
     if let Some(before) = before {
         weighted(cpu, size, x, layer.weight, [before, output], |[_, column], [before, output]| {
-            activation::apply_biased(level, Activation::Identity, &bias[column..], before);
+            activation::apply_biased(level, Activation::Identity, &bias[column..][..before.len()], before);
             activation::apply(level, activation, before, output);
         });
     } else {
         weighted(cpu, size, x, layer.weight, [output], |[_, column], [output]| {
-            activation::apply_biased(level, activation, &bias[column..], output);
+            activation::apply_biased(level, activation, &bias[column..][..output.len()], output);
         });
     }
 }

@@ -11,6 +11,7 @@ use super::lanes::LANES;
 use super::left::Left;
 use super::memory::Buffer;
 use super::packing::{Panels, Rows, pack, pack_transposed, panels};
+use super::rows::add_tile;
 use super::tiles::{Tile, each_tile};
 
 /// A row-major matrix that takes part in a product, as it is or transposed.
@@ -69,9 +70,9 @@ pub(super) fn product<const N: usize>(
         }
     };
     let depth = k.div_ceil(k.div_ceil(CHUNK).max(1));
-    let sum = |tile: Tile, sums: &mut Columns<'_>| {
+    let chunks = |tile: Tile, sums: &mut Columns<'_>| {
         let right = Panels::new(form, right, k).slice(tile.column / LANES, panels(tile.columns));
-        if k == 0 && !accumulate {
+        if k == 0 {
             (0..tile.rows).for_each(|row| sums.row(row).fill(0.0));
         }
         for first in (0..k).step_by(depth.max(1)) {
@@ -81,7 +82,20 @@ pub(super) fn product<const N: usize>(
             } else {
                 Left::rows(&left.values[tile.row * k + first..], k)
             };
-            multiply(cpu.level, left, tile.rows, right.rows(first, depth), accumulate || first > 0, sums);
+            multiply(cpu.level, left, tile.rows, right.rows(first, depth), first > 0, sums);
+        }
+    };
+    let sum = |tile: Tile, target: &mut Columns<'_>| {
+        if accumulate {
+            // The sums of their own, so that what is there rounds them once.
+            let stride = panels(tile.columns) * LANES;
+            let mut own = cpu.memory.scratch(tile.rows * stride);
+            chunks(tile, &mut Columns::whole(&mut own, stride));
+            for (row, sums) in own.chunks_exact(stride).enumerate() {
+                add_tile(cpu.level, &sums[..tile.columns], target.row(row));
+            }
+        } else {
+            chunks(tile, target);
         }
     };
     each_tile(cpu, [m, n, k], targets, sum, finish);

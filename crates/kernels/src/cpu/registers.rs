@@ -128,12 +128,30 @@ pub(super) unsafe fn store<V: Sixteen, const ROWS: usize, const WIDE: usize>(
     accumulate: bool,
     out: Place,
 ) {
+    // SAFETY: the caller's word.
+    unsafe {
+        if out.holds(WIDE) {
+            store_whole(sums, accumulate, out);
+        } else {
+            store_part(sums, accumulate, out);
+        }
+    }
+}
+
+/// [`store`] where all columns of the panels count.
+///
+/// # Safety
+/// As for [`store`].
+#[inline(always)]
+unsafe fn store_whole<V: Sixteen, const ROWS: usize, const WIDE: usize>(
+    sums: [[V; WIDE]; ROWS],
+    accumulate: bool,
+    out: Place,
+) {
     // SAFETY: the caller's word. Neither a check nor a branch may stand between two rows: the compiler would take the
     // sums through memory.
     unsafe {
-        if !out.holds(WIDE) {
-            store_part(sums, accumulate, out);
-        } else if accumulate {
+        if accumulate {
             for (r, sums) in sums.into_iter().enumerate() {
                 for (wide, sum) in sums.into_iter().enumerate() {
                     let out = out.lanes(r, wide);
@@ -161,7 +179,7 @@ unsafe fn store_part<V: Sixteen, const ROWS: usize, const WIDE: usize>(
     out: Place,
 ) {
     let mut whole = [[[0.0; LANES]; WIDE]; ROWS];
-    // SAFETY: the caller's word.
+    // SAFETY: the caller's word; `whole` has room for the tile.
     unsafe {
         if accumulate {
             for (r, whole) in whole.iter_mut().enumerate() {
@@ -169,11 +187,7 @@ unsafe fn store_part<V: Sixteen, const ROWS: usize, const WIDE: usize>(
                 whole.as_flattened_mut()[..row.len()].copy_from_slice(row);
             }
         }
-        for (sums, whole) in sums.into_iter().zip(&mut whole) {
-            for (sum, whole) in sums.into_iter().zip(whole) {
-                V::load(whole).add(sum).store(whole);
-            }
-        }
+        store_whole(sums, accumulate, Place::of(whole.as_flattened_mut().as_flattened_mut(), WIDE * LANES));
         for (r, whole) in whole.iter().enumerate() {
             let row = out.row(r);
             row.copy_from_slice(&whole.as_flattened()[..row.len()]);

@@ -40,7 +40,7 @@ pub(super) fn transpose(rows: Square) -> Square {
     columns
 }
 
-/// Asks for a cache line that will be read soon; any address will do.
+/// Asks for a cache line that will be read or written soon; any address will do.
 #[inline(always)]
 pub(super) fn prefetch(address: *const f32) {
     #[cfg(target_arch = "x86_64")]
@@ -48,19 +48,6 @@ pub(super) fn prefetch(address: *const f32) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: every x86-64 processor has the instruction, and it reads nothing that the program could see.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
-}
-
-/// Asks for a cache line that will be written soon; any address will do.
-#[inline(always)]
-pub(super) fn prefetch_to_write(address: *const f32) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-        // SAFETY: as for `prefetch`; processors that are too old for this hint ignore it.
-        unsafe { _mm_prefetch::<_MM_HINT_ET0>(address.cast()) }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = address;

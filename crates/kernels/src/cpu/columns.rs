@@ -27,26 +27,21 @@ impl<'a> Columns<'a> {
 
     /// Cuts a matrix of rows of `stride` elements every `width` columns; the last range may be narrower.
     pub(super) fn split(matrix: &'a mut [f32], stride: usize, width: usize) -> impl Iterator<Item = Self> {
-        let (rows, start) = (matrix.len() / stride.max(1), matrix.as_mut_ptr());
+        let whole = Self::whole(matrix, stride);
         (0..stride).step_by(width.max(1)).map(move |column| Self {
             // Only reached for columns below `stride`; an empty matrix is never dereferenced.
-            start: start.wrapping_add(column),
-            rows,
-            stride,
+            start: whole.start.wrapping_add(column),
             width: width.min(stride - column),
-            matrix: PhantomData,
+            ..whole
         })
     }
 
     /// Cuts them every `height` rows; the last block may be lower.
     pub(super) fn blocks(self, height: usize) -> impl Iterator<Item = Self> {
-        let Self { start, rows, stride, width, matrix } = self;
-        (0..rows).step_by(height).map(move |row| Self {
-            start: start.wrapping_add(row * stride),
-            rows: height.min(rows - row),
-            stride,
-            width,
-            matrix,
+        (0..self.rows).step_by(height).map(move |row| Self {
+            start: self.start.wrapping_add(row * self.stride),
+            rows: height.min(self.rows - row),
+            ..self
         })
     }
 

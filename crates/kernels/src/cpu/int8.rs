@@ -150,7 +150,9 @@ mod tests {
     #[test]
     fn every_level_gives_the_integers_product() {
         for level in Level::available() {
-            for [m, n, k] in [[1, 1, 1], [5, 17, 7], [49, 40, 33], [7, 100, 3100], [100, 33, 384]] {
+            for [m, n, k] in
+                [[1, 1, 1], [5, 17, 7], [49, 40, 33], [7, 100, 1000], [7, 100, 3100], [100, 33, 384]]
+            {
                 check(level, m, n, k);
             }
         }

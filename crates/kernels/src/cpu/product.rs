@@ -87,7 +87,7 @@ pub(super) fn product<const N: usize>(
     };
     let sum = |tile: Tile, target: &mut Columns<'_>| {
         if accumulate {
-            // The sums of their own, so that what is there rounds them once.
+            // Summed apart, so that adding to what is there rounds once.
             let stride = panels(tile.columns) * LANES;
             let mut own = cpu.memory.scratch(tile.rows * stride);
             chunks(tile, &mut Columns::whole(&mut own, stride));

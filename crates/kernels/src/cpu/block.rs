@@ -12,13 +12,10 @@ use super::lanes::{LANES, Lanes};
 use super::left::Left;
 use super::level::{Level, multiversion};
 use super::packing::Panels;
-use super::registers::{store, tile, tile_rows};
+use super::registers::tile_rows;
 #[cfg(target_arch = "x86_64")]
 use super::sixteen::{Avx2, Avx2Pairs, Avx512, Avx512Bf16, Avx512Bytes, Avx512Pairs};
 use super::sixteen::{Portable, PortablePairs, Sixteen};
-
-/// Inner indices from which on a tile takes longer than its place's cache lines are waited for.
-const LONG: usize = 64;
 
 /// All rows against `WIDE` panels: `ROWS` at a time, then what is left in fours, twos and ones.
 ///
@@ -36,41 +33,21 @@ unsafe fn rows<V: Sixteen, const ROWS: usize, const WIDE: usize>(
     // SAFETY: the caller's word.
     unsafe {
         while row + ROWS <= n {
-            some_rows::<V, ROWS, WIDE>(left, row, panels, accumulate, out);
+            V::tile::<ROWS, WIDE>(left, row, panels, accumulate, out.from(row, 0));
             row += ROWS;
         }
         while row + 4 <= n {
-            some_rows::<V, 4, WIDE>(left, row, panels, accumulate, out);
+            V::tile::<4, WIDE>(left, row, panels, accumulate, out.from(row, 0));
             row += 4;
         }
         while row + 2 <= n {
-            some_rows::<V, 2, WIDE>(left, row, panels, accumulate, out);
+            V::tile::<2, WIDE>(left, row, panels, accumulate, out.from(row, 0));
             row += 2;
         }
         if row < n {
-            some_rows::<V, 1, WIDE>(left, row, panels, accumulate, out);
+            V::tile::<1, WIDE>(left, row, panels, accumulate, out.from(row, 0));
         }
     }
-}
-
-/// `ROWS` rows against `WIDE` panels.
-///
-/// # Safety
-/// As for [`rows`].
-#[inline(always)]
-unsafe fn some_rows<V: Sixteen, const ROWS: usize, const WIDE: usize>(
-    left: Left<'_>,
-    row: usize,
-    panels: [&[Lanes]; WIDE],
-    accumulate: bool,
-    out: Place,
-) {
-    let out = out.from(row, 0);
-    if panels[0].len() >= LONG {
-        out.ask(ROWS, WIDE);
-    }
-    // SAFETY: the caller's word.
-    unsafe { store(tile::<V, ROWS, WIDE>(left, row, panels), accumulate, out) }
 }
 
 /// `out = left · right`, or `out += …`, for `n` rows of words of the form that `right` has.

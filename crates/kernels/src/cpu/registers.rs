@@ -10,6 +10,9 @@ use super::squares::prefetch;
 /// apart that no processor foresees them: some 200 cycles, of which the second cache needs a quarter.
 const AHEAD: usize = 16;
 
+/// Inner indices from which on a tile takes longer than its place's cache lines are waited for.
+const LONG: usize = 64;
+
 /// Rows of a tile in registers.
 pub(super) const fn tile_rows(width: usize) -> usize {
     match width {
@@ -19,12 +22,31 @@ pub(super) const fn tile_rows(width: usize) -> usize {
     }
 }
 
-/// `ROWS` rows by `WIDE` panels of a product, all in registers.
+/// `ROWS` rows by `WIDE` panels of a product, written to `out` or added to what is there.
+///
+/// # Safety
+/// As for [`Sixteen`]; the tile is within `out`.
+#[inline(always)]
+pub(super) unsafe fn tile<V: Sixteen, const ROWS: usize, const WIDE: usize>(
+    left: Left<'_>,
+    row: usize,
+    panels: [&[Lanes]; WIDE],
+    accumulate: bool,
+    out: Place,
+) {
+    if panels[0].len() >= LONG {
+        out.ask(ROWS, WIDE);
+    }
+    // SAFETY: the caller's word.
+    unsafe { store(sums::<V, ROWS, WIDE>(left, row, panels), accumulate, out) }
+}
+
+/// The sums of [`tile`].
 ///
 /// # Safety
 /// As for [`Sixteen`].
 #[inline(always)]
-pub(super) unsafe fn tile<V: Sixteen, const ROWS: usize, const WIDE: usize>(
+unsafe fn sums<V: Sixteen, const ROWS: usize, const WIDE: usize>(
     left: Left<'_>,
     row: usize,
     panels: [&[Lanes]; WIDE],
@@ -123,7 +145,7 @@ unsafe fn add<V: Sixteen, const ROWS: usize, const WIDE: usize>(
 /// # Safety
 /// As for [`Sixteen`]; the tile is within the place.
 #[inline(always)]
-pub(super) unsafe fn store<V: Sixteen, const ROWS: usize, const WIDE: usize>(
+unsafe fn store<V: Sixteen, const ROWS: usize, const WIDE: usize>(
     sums: [[V; WIDE]; ROWS],
     accumulate: bool,
     out: Place,

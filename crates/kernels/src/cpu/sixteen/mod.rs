@@ -10,7 +10,10 @@ mod avx2;
 mod avx512;
 mod portable;
 
+use super::columns::Place;
 use super::lanes::Lanes;
+use super::left::Left;
+use super::registers;
 
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx2::{Avx2, Avx2Pairs};
@@ -31,4 +34,16 @@ pub(super) trait Sixteen: Copy {
     unsafe fn add(self, other: Self) -> Self;
     /// `self + left · right`, where a word of several numbers stands for the inner product.
     unsafe fn add_product(self, left: f32, right: Self) -> Self;
+    /// A tile of a product in registers, written to `out` or added to what is there. `row` is its first of `left`.
+    #[inline(always)]
+    unsafe fn tile<const ROWS: usize, const WIDE: usize>(
+        left: Left<'_>,
+        row: usize,
+        panels: [&[Lanes]; WIDE],
+        accumulate: bool,
+        out: Place,
+    ) {
+        // SAFETY: the caller's word.
+        unsafe { registers::tile::<Self, ROWS, WIDE>(left, row, panels, accumulate, out) }
+    }
 }

@@ -176,10 +176,12 @@ multiversion! {
 }
 
 multiversion! {
-    /// `to = factor · from`.
-    pub(super) fn write_scaled(factor: f32, from: &[f32], to: &mut [f32]) {
-        for (to, from) in to.iter_mut().zip(from) {
-            *to = from * factor;
+    /// Multiplies each row by its factor.
+    fn scale_rows(factors: &[f32], rows: &mut Columns<'_>) {
+        for (row, factor) in factors.iter().enumerate() {
+            for x in rows.row(row) {
+                *x *= factor;
+            }
         }
     }
 }
@@ -189,7 +191,7 @@ fn forward_head(
     arithmetic: Arithmetic,
     head: Head<'_>,
     [query, key, value]: [&[f32]; 3],
-    mut output: Columns<'_>,
+    output: Columns<'_>,
     log_sums: &mut [f32],
 ) {
     let (level, len, width) = (cpu.level, head.len(), head.width);
@@ -200,18 +202,18 @@ fn forward_head(
         padded * wide,
         long * stride,
         block * head.score_stride(),
-        block * stride,
         block.next_multiple_of(LANES),
         arithmetic.room((len * wide).max(long * width).max(block * long)),
     ];
     let mut scratch = cpu.memory.scratch(sizes.iter().sum());
-    let [packed_key, packed_value, scores, sums, factors, room] = cut(&mut scratch, sizes);
+    let [packed_key, packed_value, scores, factors, room] = cut(&mut scratch, sizes);
     pack_transposed(level, arithmetic.along(head.rows(key), len, room), len, packed_key);
     pack(level, arithmetic.across(head.rows(value), len, room), long, packed_value);
     let (packed_key, packed_value) =
         (arithmetic.panels(packed_key, wide), arithmetic.panels(packed_value, long));
     let keys = head.keys();
-    for (first, log_sums) in (0..len).step_by(block).zip(log_sums.chunks_mut(block)) {
+    let blocks = (0..len).step_by(block).zip(log_sums.chunks_mut(block)).zip(output.blocks(block));
+    for ((first, log_sums), mut output) in blocks {
         let n = log_sums.len();
         let left = arithmetic.along(head.rows(query).from(first), n, room).left();
         multiply(level, left, n, packed_key, false, &mut Columns::whole(scores, head.score_stride()));
@@ -223,10 +225,8 @@ fn forward_head(
         } else {
             arithmetic.along(head.score_rows(scores), n, room).left()
         };
-        multiply(level, left, n, packed_value, false, &mut Columns::whole(sums, stride));
-        for (row, (sums, &factor)) in sums.chunks_exact(stride).zip(&*factors).take(n).enumerate() {
-            write_scaled(level, factor, sums, output.row(first + row));
-        }
+        multiply(level, left, n, packed_value, false, &mut output);
+        scale_rows(level, &factors[..n], &mut output);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::f32::consts::LOG2_E;
 
 use super::arithmetic::Arithmetic;
-use super::attention::{Head, cut, heads, size, split, write_scaled};
+use super::attention::{Head, cut, heads, size, split};
 use super::block::multiply;
 use super::columns::Columns;
 use super::functions::exp2_of_negative;
@@ -88,12 +88,23 @@ multiversion! {
     }
 }
 
+multiversion! {
+    /// Multiplies rows by a factor.
+    fn scale_rows(factor: f32, n: usize, rows: &mut Columns<'_>) {
+        for row in 0..n {
+            for x in rows.row(row) {
+                *x *= factor;
+            }
+        }
+    }
+}
+
 fn backward_head(
     cpu: &Cpu,
     arithmetic: Arithmetic,
     head: Head<'_>,
     given: Given<'_>,
-    [d_query, d_key, d_value]: [&mut Columns<'_>; 3],
+    [d_query, mut d_key, mut d_value]: [Columns<'_>; 3],
 ) {
     let (level, len, width) = (cpu.level, head.len(), head.width);
     let (block, padded, stride) = (head.block(), len.next_multiple_of(LANES), panels(width) * LANES);
@@ -106,33 +117,19 @@ fn backward_head(
         long * stride,
         high * stride,
         high * stride,
-        len * stride,
-        len * stride,
         block * score_stride,
         block * score_stride,
-        block * stride,
         arithmetic.room((len * wide).max(long * width).max(high * len).max(block * long)),
     ];
     let mut scratch = cpu.memory.scratch(sizes.iter().sum());
-    let [
-        key_transposed,
-        value_transposed,
-        packed_key,
-        query_block,
-        d_output_block,
-        d_key_sums,
-        d_value_sums,
-        scores,
-        d_scores,
-        d_query_sums,
-        room,
-    ] = cut(&mut scratch, sizes);
+    let [key_transposed, value_transposed, packed_key, query_block, d_output_block, scores, d_scores, room] =
+        cut(&mut scratch, sizes);
     let (key, value) = (head.rows(given.key), head.rows(given.value));
     pack_transposed(level, arithmetic.along(key, len, room), len, key_transposed);
     pack_transposed(level, arithmetic.along(value, len, room), len, value_transposed);
     pack(level, arithmetic.across(key, len, room), long, packed_key);
     let keys_of_rows = head.keys();
-    for first in (0..len).step_by(block) {
+    for (first, mut d_query) in (0..len).step_by(block).zip(d_query.blocks(block)) {
         let n = block.min(len - first);
         let (query, d_output) = (head.rows(given.query).from(first), head.rows(given.d_output).from(first));
         for (of_rows, right, sums) in
@@ -148,25 +145,20 @@ fn backward_head(
         let (scores, d_scores, high) =
             (head.score_rows(scores), head.score_rows(d_scores), arithmetic.words(n));
         for (of_rows, scores, right, sums) in [
-            (d_output, scores, &mut *d_output_block, &mut *d_value_sums),
-            (query, d_scores, &mut *query_block, &mut *d_key_sums),
+            (d_output, scores, &mut *d_output_block, &mut d_value),
+            (query, d_scores, &mut *query_block, &mut d_key),
         ] {
             let right = &mut right[..high * stride];
             pack(level, arithmetic.across(of_rows, n, room), high, right);
             let (left, right) =
                 (arithmetic.across(scores, n, room).transposed(), arithmetic.panels(right, high));
-            multiply(level, left, len, right, first > 0, &mut Columns::whole(sums, stride));
+            multiply(level, left, len, right, first > 0, sums);
         }
         let (left, right) = (arithmetic.along(d_scores, n, room).left(), arithmetic.panels(packed_key, long));
-        multiply(level, left, n, right, false, &mut Columns::whole(d_query_sums, stride));
-        for (row, sums) in d_query_sums.chunks_exact(stride).take(n).enumerate() {
-            write_scaled(level, head.scale(), sums, d_query.row(first + row));
-        }
+        multiply(level, left, n, right, false, &mut d_query);
+        scale_rows(level, head.scale(), n, &mut d_query);
     }
-    for row in 0..len {
-        write_scaled(level, head.scale(), &d_key_sums[row * stride..][..stride], d_key.row(row));
-        write_scaled(level, 1.0, &d_value_sums[row * stride..][..stride], d_value.row(row));
-    }
+    scale_rows(level, head.scale(), len, &mut d_key);
 }
 
 /// The gradients of query, key and value.
@@ -185,7 +177,7 @@ pub(super) fn backward(
     let gradients = split(&inputs, d_query).zip(split(&inputs, d_key)).zip(split(&inputs, d_value));
     let mut tasks: Vec<_> = heads(&inputs).zip(gradients).collect();
     tasks.sort_by_key(|(head, _)| std::cmp::Reverse(head.len()));
-    cpu.each(size(&inputs), tasks.into_iter(), |(head, ((mut d_query, mut d_key), mut d_value))| {
-        backward_head(cpu, arithmetic, head, given, [&mut d_query, &mut d_key, &mut d_value]);
+    cpu.each(size(&inputs), tasks.into_iter(), |(head, ((d_query, d_key), d_value))| {
+        backward_head(cpu, arithmetic, head, given, [d_query, d_key, d_value]);
     });
 }

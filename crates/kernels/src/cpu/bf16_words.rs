@@ -47,20 +47,13 @@ multiversion! {
 #[cfg(target_arch = "x86_64")]
 mod pairs {
     use std::arch::x86_64::{
-        __m512, __m512i, __mmask16, _mm512_loadu_si512, _mm512_mask_storeu_epi32, _mm512_maskz_loadu_ps,
+        __m512, __m512i, _mm512_loadu_si512, _mm512_mask_storeu_epi32, _mm512_maskz_loadu_ps,
         _mm512_permutexvar_epi16,
     };
 
     use crate::cpu::lanes::LANES;
     use crate::cpu::packing::Rows;
-    use crate::cpu::zmm::{load, rounded, store_words};
-
-    /// Which lanes of a register `n` numbers fill.
-    #[inline]
-    fn filled(n: usize) -> __mmask16 {
-        assert!(n <= LANES, "{n} numbers for a register");
-        ((1_u32 << n) - 1) as __mmask16
-    }
+    use crate::cpu::zmm::{filled, load, rounded, store_words};
 
     /// Up to sixteen numbers, and zeros behind them.
     #[inline]

@@ -76,12 +76,6 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// All of rows of so many columns.
-    #[inline(always)]
-    pub(super) fn of(rows: &mut [f32], columns: usize) -> Self {
-        Self { start: rows.as_mut_ptr(), stride: columns, columns }
-    }
-
     /// The same without the first rows and panels.
     #[inline(always)]
     pub(super) fn from(self, row: usize, panel: usize) -> Self {
@@ -115,12 +109,14 @@ impl Place {
         unsafe { &mut *self.start.add(row * self.stride + panel * LANES).cast() }
     }
 
-    /// The columns that count of one row.
+    /// What is left of a row's columns from a panel on.
     ///
     /// # Safety
-    /// As for [`Place::lanes`].
-    pub(super) unsafe fn row<'a>(self, row: usize) -> &'a mut [f32] {
+    /// As for [`Place::lanes`], for those columns.
+    #[inline(always)]
+    pub(super) unsafe fn last<'a>(self, row: usize, panel: usize) -> &'a mut [f32] {
+        let (start, columns) = (row * self.stride + panel * LANES, self.columns - panel * LANES);
         // SAFETY: the caller's word.
-        unsafe { slice::from_raw_parts_mut(self.start.add(row * self.stride), self.columns) }
+        unsafe { slice::from_raw_parts_mut(self.start.add(start), columns) }
     }
 }

@@ -1,7 +1,7 @@
 //! A tile of a product whose sums never leave the registers: the innermost loop of everything.
 
 use super::columns::Place;
-use super::lanes::{LANES, Lanes};
+use super::lanes::Lanes;
 use super::left::{Layout, Left};
 use super::sixteen::Sixteen;
 use super::squares::prefetch;
@@ -200,19 +200,17 @@ unsafe fn store_part<V: Sixteen, const ROWS: usize, const WIDE: usize>(
     accumulate: bool,
     out: Place,
 ) {
-    let mut whole = [[[0.0; LANES]; WIDE]; ROWS];
-    // SAFETY: the caller's word; `whole` has room for the tile.
+    // SAFETY: the caller's word; all panels but the last are whole.
     unsafe {
-        if accumulate {
-            for (r, whole) in whole.iter_mut().enumerate() {
-                let row = out.row(r);
-                whole.as_flattened_mut()[..row.len()].copy_from_slice(row);
+        for (r, sums) in sums.into_iter().enumerate() {
+            for (wide, sum) in sums[..WIDE - 1].iter().enumerate() {
+                let out = out.lanes(r, wide);
+                let sum = if accumulate { V::load(out).add(*sum) } else { *sum };
+                sum.store(out);
             }
-        }
-        store_whole(sums, accumulate, Place::of(whole.as_flattened_mut().as_flattened_mut(), WIDE * LANES));
-        for (r, whole) in whole.iter().enumerate() {
-            let row = out.row(r);
-            row.copy_from_slice(&whole.as_flattened()[..row.len()]);
+            let out = out.last(r, WIDE - 1);
+            let sum = if accumulate { V::load_some(out).add(sums[WIDE - 1]) } else { sums[WIDE - 1] };
+            sum.store_some(out);
         }
     }
 }

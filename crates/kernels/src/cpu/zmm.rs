@@ -1,11 +1,19 @@
 //! Sixteen numbers, or sixteen words of two in bf16, to and from a register of AVX-512.
 
 use std::arch::x86_64::{
-    __m512, __m512bh, __m512i, _mm512_cvtne2ps_pbh, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_storeu_si512,
+    __m512, __m512bh, __m512i, __mmask16, _mm512_cvtne2ps_pbh, _mm512_loadu_ps, _mm512_storeu_ps,
+    _mm512_storeu_si512,
 };
 use std::mem::transmute;
 
-use super::lanes::Lanes;
+use super::lanes::{LANES, Lanes};
+
+/// The mask of the first lanes.
+#[inline(always)]
+pub(super) fn filled(lanes: usize) -> __mmask16 {
+    assert!(lanes <= LANES, "{lanes} lanes of a register");
+    ((1_u32 << lanes) - 1) as __mmask16
+}
 
 #[inline]
 #[target_feature(enable = "avx512f")]

@@ -8,7 +8,8 @@
 use std::arch::x86_64::{
     __m512, __m512bh, __m512i, _mm512_add_epi32, _mm512_add_ps, _mm512_castps_si512, _mm512_castsi512_ps,
     _mm512_dpbf16_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_madd_epi16,
-    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_storeu_ps,
 };
 use std::mem::transmute;
 
@@ -17,6 +18,7 @@ use crate::cpu::columns::Place;
 use crate::cpu::lanes::Lanes;
 use crate::cpu::left::Left;
 use crate::cpu::registers;
+use crate::cpu::zmm::filled;
 
 /// A word in every lane.
 #[inline(always)]
@@ -49,6 +51,16 @@ macro_rules! sums {
             #[inline(always)]
             unsafe fn store(self, to: &mut Lanes) {
                 unsafe { _mm512_storeu_ps(to.as_mut_ptr(), self.0) };
+            }
+
+            #[inline(always)]
+            unsafe fn load_some(from: &[f32]) -> Self {
+                unsafe { Self(_mm512_maskz_loadu_ps(filled(from.len()), from.as_ptr())) }
+            }
+
+            #[inline(always)]
+            unsafe fn store_some(self, to: &mut [f32]) {
+                unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr(), filled(to.len()), self.0) };
             }
 
             #[inline(always)]

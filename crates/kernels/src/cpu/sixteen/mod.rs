@@ -11,7 +11,7 @@ mod avx512;
 mod portable;
 
 use super::columns::Place;
-use super::lanes::Lanes;
+use super::lanes::{LANES, Lanes};
 use super::left::Left;
 use super::registers;
 
@@ -30,6 +30,22 @@ pub(super) trait Sixteen: Copy {
     unsafe fn zero() -> Self;
     unsafe fn load(from: &Lanes) -> Self;
     unsafe fn store(self, to: &mut Lanes);
+    /// The first of sixteen, as many as there are, and zeros.
+    #[inline(always)]
+    unsafe fn load_some(from: &[f32]) -> Self {
+        let mut whole = [0.0; LANES];
+        whole[..from.len()].copy_from_slice(from);
+        // SAFETY: the caller's word.
+        unsafe { Self::load(&whole) }
+    }
+    /// The first of sixteen, as many as there is room for.
+    #[inline(always)]
+    unsafe fn store_some(self, to: &mut [f32]) {
+        let mut whole = [0.0; LANES];
+        // SAFETY: the caller's word.
+        unsafe { self.store(&mut whole) };
+        to.copy_from_slice(&whole[..to.len()]);
+    }
     /// Sums of sums.
     unsafe fn add(self, other: Self) -> Self;
     /// `self + left · right`, where a word of several numbers stands for the inner product.

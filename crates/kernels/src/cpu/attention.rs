@@ -15,6 +15,7 @@ use super::memory::Buffer;
 use super::packing::{Rows, pack, pack_transposed, panels};
 #[cfg(target_arch = "x86_64")]
 use super::powers;
+use super::rows::scale_rows;
 use super::softmax::exponentials;
 use crate::{AttentionInputs, Dropout, Tokens};
 
@@ -175,17 +176,6 @@ multiversion! {
     }
 }
 
-multiversion! {
-    /// Multiplies each row by its factor.
-    fn scale_rows(factors: &[f32], rows: &mut Columns<'_>) {
-        for (row, factor) in factors.iter().enumerate() {
-            for x in rows.row(row) {
-                *x *= factor;
-            }
-        }
-    }
-}
-
 fn forward_head(
     cpu: &Cpu,
     arithmetic: Arithmetic,
@@ -226,7 +216,7 @@ fn forward_head(
             arithmetic.along(head.score_rows(scores), n, room).left()
         };
         multiply(level, left, n, packed_value, false, &mut output);
-        scale_rows(level, &factors[..n], &mut output);
+        scale_rows(level, factors[..n].iter().copied(), &mut output);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Backward of attention: the probabilities of a block of query rows are computed again from the sums that forward kept.
 
 use std::f32::consts::LOG2_E;
+use std::iter::repeat_n;
 
 use super::arithmetic::Arithmetic;
 use super::attention::{Head, cut, heads, size, split};
@@ -12,6 +13,7 @@ use super::level::multiversion;
 use super::mask;
 use super::memory::Buffer;
 use super::packing::{pack, pack_transposed, panels};
+use super::rows::scale_rows;
 use super::{Cpu, row_tile};
 use crate::AttentionInputs;
 
@@ -88,17 +90,6 @@ multiversion! {
     }
 }
 
-multiversion! {
-    /// Multiplies rows by a factor.
-    fn scale_rows(factor: f32, n: usize, rows: &mut Columns<'_>) {
-        for row in 0..n {
-            for x in rows.row(row) {
-                *x *= factor;
-            }
-        }
-    }
-}
-
 fn backward_head(
     cpu: &Cpu,
     arithmetic: Arithmetic,
@@ -156,9 +147,9 @@ fn backward_head(
         }
         let (left, right) = (arithmetic.along(d_scores, n, room).left(), arithmetic.panels(packed_key, long));
         multiply(level, left, n, right, false, &mut d_query);
-        scale_rows(level, head.scale(), n, &mut d_query);
+        scale_rows(level, repeat_n(head.scale(), n), &mut d_query);
     }
-    scale_rows(level, head.scale(), len, &mut d_key);
+    scale_rows(level, repeat_n(head.scale(), len), &mut d_key);
 }
 
 /// The gradients of query, key and value.

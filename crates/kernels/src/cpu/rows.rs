@@ -1,7 +1,7 @@
 //! Whole buffers and whole rows: sums, checks, gathering and scattering.
 
 use super::columns::Columns;
-use super::level::multiversion;
+use super::level::{Level, multiversion};
 use super::{Cpu, TILE, row_tile};
 
 /// Columns of a matrix that one thread adds to; a multiple of a cache line.
@@ -21,6 +21,13 @@ multiversion! {
         for value in values {
             *value *= factor;
         }
+    }
+}
+
+/// Multiplies the first rows of some columns, each by its factor.
+pub(super) fn scale_rows(level: Level, factors: impl Iterator<Item = f32>, rows: &mut Columns<'_>) {
+    for (row, factor) in factors.enumerate() {
+        scale_tile(level, factor, rows.row(row));
     }
 }
 

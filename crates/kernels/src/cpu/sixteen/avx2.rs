@@ -51,6 +51,8 @@ impl Sixteen for Avx2 {
             Self([_mm256_fmadd_ps(left, low, self.0[0]), _mm256_fmadd_ps(left, high, self.0[1])])
         }
     }
+
+    apart!("avx2,fma");
 }
 
 /// Pairs of sixteen-bit integers.
@@ -90,4 +92,6 @@ impl Sixteen for Avx2Pairs {
             self.add(Self([_mm256_madd_epi16(left, right.0[0]), _mm256_madd_epi16(left, right.0[1])]))
         }
     }
+
+    apart!("avx2,fma");
 }

@@ -14,10 +14,7 @@ use std::arch::x86_64::{
 use std::mem::transmute;
 
 use super::Sixteen;
-use crate::cpu::columns::Place;
 use crate::cpu::lanes::Lanes;
-use crate::cpu::left::Left;
-use crate::cpu::registers;
 use crate::cpu::zmm::filled;
 
 /// A word in every lane.
@@ -75,19 +72,7 @@ macro_rules! sums {
                 unsafe { Self($add_product) }
             }
 
-            /// A call of its own: inlined into the loop over the rows, a tile's addresses (two dozen) stay on the stack,
-            /// and moving all of them from tile to tile takes 200 cycles.
-            #[target_feature(enable = $features)]
-            #[inline(never)]
-            unsafe fn tile<const ROWS: usize, const WIDE: usize>(
-                left: Left<'_>,
-                row: usize,
-                panels: [&[Lanes]; WIDE],
-                accumulate: bool,
-                out: Place,
-            ) {
-                unsafe { registers::tile::<Self, ROWS, WIDE>(left, row, panels, accumulate, out) }
-            }
+            apart!($features);
         }
     };
 }

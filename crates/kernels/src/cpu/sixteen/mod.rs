@@ -4,6 +4,25 @@
 //! vectorised it across rows (with gathers and scatters) or computed its addresses in vector registers.
 //! There is a type for each level and each [`Form`](super::form::Form) of the operands; words travel as the bits of f32.
 
+/// [`Sixteen::tile`] as a call of its own, compiled for these features: inlined into the loop over the rows, a tile's
+/// addresses (two dozen) stay on the stack, and moving all of them from tile to tile takes AVX-512 200 cycles.
+#[cfg(target_arch = "x86_64")]
+macro_rules! apart {
+    ($features:literal) => {
+        #[target_feature(enable = $features)]
+        #[inline(never)]
+        unsafe fn tile<const ROWS: usize, const WIDE: usize>(
+            left: $crate::cpu::left::Left<'_>,
+            row: usize,
+            panels: [&[$crate::cpu::lanes::Lanes]; WIDE],
+            accumulate: bool,
+            out: $crate::cpu::columns::Place,
+        ) {
+            unsafe { $crate::cpu::registers::tile::<Self, ROWS, WIDE>(left, row, panels, accumulate, out) }
+        }
+    };
+}
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]

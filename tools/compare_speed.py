@@ -38,6 +38,7 @@ arguments = parser.parse_args()
 # The vectors of a frozen encoder are stored beside the runs: all rounds share this folder.
 TEMPORARY = tempfile.TemporaryDirectory()
 WORK = arguments.work_folder or Path(TEMPORARY.name)
+WORK.mkdir(parents=True, exist_ok=True)
 
 
 def measured(command):

@@ -48,7 +48,11 @@ impl Corpus {
         for document in self.documents()? {
             hashes.push(hash_of(&document?.id));
         }
-        ensure!(!hashes.is_empty(), "`{}` holds no documents", self.file.display());
+        ensure!(
+            !hashes.is_empty(),
+            "`{}` holds no documents: expected one a line, as {{\"_id\": \"1\", \"title\": \"\", \"text\": \"…\"}}",
+            self.file.display()
+        );
         let count = hashes.len() as u64;
         hashes.sort_unstable();
         let suspects: HashSet<u64> =

@@ -119,7 +119,8 @@ impl FromStr for Level {
 ///
 /// The body sees the constants `FMA`, true where a fused multiply-add is one instruction, and `WIDTH`, the f32 in a
 /// register.
-/// Everything that it calls in a loop must be `#[inline(always)]`, or it keeps the baseline's instructions.
+/// Everything that it calls in a loop must be `#[inline(always)]` or name its own features, or it keeps the baseline's
+/// instructions.
 macro_rules! multiversion {
     (
         $(#[$attribute:meta])*

@@ -202,15 +202,22 @@ unsafe fn store_part<V: Sixteen, const ROWS: usize, const WIDE: usize>(
 ) {
     // SAFETY: the caller's word; all panels but the last are whole.
     unsafe {
-        for (r, sums) in sums.into_iter().enumerate() {
-            for (wide, sum) in sums[..WIDE - 1].iter().enumerate() {
-                let out = out.lanes(r, wide);
-                let sum = if accumulate { V::load(out).add(*sum) } else { *sum };
-                sum.store(out);
+        if accumulate {
+            for (r, sums) in sums.into_iter().enumerate() {
+                for (wide, sum) in sums[..WIDE - 1].iter().enumerate() {
+                    let out = out.lanes(r, wide);
+                    V::load(out).add(*sum).store(out);
+                }
+                let out = out.last(r, WIDE - 1);
+                V::load_some(out).add(sums[WIDE - 1]).store_some(out);
             }
-            let out = out.last(r, WIDE - 1);
-            let sum = if accumulate { V::load_some(out).add(sums[WIDE - 1]) } else { sums[WIDE - 1] };
-            sum.store_some(out);
+        } else {
+            for (r, sums) in sums.into_iter().enumerate() {
+                for (wide, sum) in sums[..WIDE - 1].iter().enumerate() {
+                    sum.store(out.lanes(r, wide));
+                }
+                sums[WIDE - 1].store_some(out.last(r, WIDE - 1));
+            }
         }
     }
 }

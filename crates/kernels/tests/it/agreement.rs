@@ -314,6 +314,11 @@ fn heads_of_26_as_in_tiny_bert() {
 }
 
 #[test]
+fn heads_of_26_with_a_text_longer_than_a_block() {
+    check(&Case { seed: 5, lengths: vec![5, 300], heads: 3, width: 26, outputs: 72, rate: 0.1 });
+}
+
+#[test]
 fn heads_of_32_with_a_text_longer_than_a_block() {
     check(&Case { seed: 2, lengths: vec![300, 5], heads: 4, width: 32, outputs: 96, rate: 0.1 });
 }

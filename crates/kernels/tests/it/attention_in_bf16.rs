@@ -4,8 +4,8 @@ use sbmoe_kernels::{AttentionInputs, Cpu, Dropout, Key, Level, Ops, Precision, R
 
 use crate::draws::Draws;
 
-/// Lengths around the sixteen words of a register, and a head of TinyBERT's width.
-const LENGTHS: [usize; 7] = [1, 16, 31, 32, 33, 63, 130];
+/// Lengths around the sixteen words of a register, one longer than a block of queries, and a head of TinyBERT's width.
+const LENGTHS: [usize; 8] = [1, 16, 31, 32, 33, 63, 130, 300];
 const HEADS: usize = 3;
 const WIDTH: usize = 26;
 

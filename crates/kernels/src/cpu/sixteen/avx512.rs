@@ -1,8 +1,8 @@
 //! One register of AVX-512.
 //!
 //! SAFETY of every call: the processor has AVX-512 F and BW, and what the type is named after, by the caller's word;
-//! sixteen words are a register, of which unaligned loads and stores are asked for; a register of words is as good as one
-//! of anything else.
+//! sixteen words are a register, of which unaligned loads and stores are asked for, of fewer words under a mask; a register
+//! of words is as good as one of anything else; a tile is what its caller asked for.
 #![expect(clippy::undocumented_unsafe_blocks, reason = "one reason for all, above")]
 
 use std::arch::x86_64::{

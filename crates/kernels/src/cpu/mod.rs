@@ -46,6 +46,7 @@ mod rows;
 mod sixteen;
 mod softmax;
 mod squares;
+mod store;
 mod sums;
 mod tiles;
 #[cfg(target_arch = "x86_64")]

@@ -5,6 +5,7 @@ use super::lanes::Lanes;
 use super::left::{Layout, Left};
 use super::sixteen::Sixteen;
 use super::squares::prefetch;
+use super::store::store;
 
 /// Inner indices between the one that is multiplied and the one whose cache line is asked for, where they lie so far
 /// apart that no processor foresees them: some 200 cycles, of which the second cache needs a quarter.
@@ -135,88 +136,6 @@ unsafe fn add<V: Sixteen, const ROWS: usize, const WIDE: usize>(
             let left = left(k, r);
             for (sum, columns) in sums.iter_mut().zip(columns) {
                 *sum = sum.add_product(left, columns);
-            }
-        }
-    }
-}
-
-/// Writes a tile's sums, or adds them to what is there.
-///
-/// # Safety
-/// As for [`Sixteen`]; the tile is within the place.
-#[inline(always)]
-unsafe fn store<V: Sixteen, const ROWS: usize, const WIDE: usize>(
-    sums: [[V; WIDE]; ROWS],
-    accumulate: bool,
-    out: Place,
-) {
-    // SAFETY: the caller's word.
-    unsafe {
-        if out.holds(WIDE) {
-            store_whole(sums, accumulate, out);
-        } else {
-            store_part(sums, accumulate, out);
-        }
-    }
-}
-
-/// [`store`] where all columns of the panels count.
-///
-/// # Safety
-/// As for [`store`].
-#[inline(always)]
-unsafe fn store_whole<V: Sixteen, const ROWS: usize, const WIDE: usize>(
-    sums: [[V; WIDE]; ROWS],
-    accumulate: bool,
-    out: Place,
-) {
-    // SAFETY: the caller's word. Neither a check nor a branch may stand between two rows: the compiler would take the
-    // sums through memory.
-    unsafe {
-        if accumulate {
-            for (r, sums) in sums.into_iter().enumerate() {
-                for (wide, sum) in sums.into_iter().enumerate() {
-                    let out = out.lanes(r, wide);
-                    V::load(out).add(sum).store(out);
-                }
-            }
-        } else {
-            for (r, sums) in sums.into_iter().enumerate() {
-                for (wide, sum) in sums.into_iter().enumerate() {
-                    sum.store(out.lanes(r, wide));
-                }
-            }
-        }
-    }
-}
-
-/// [`store`] where a row ends inside the last panel.
-///
-/// # Safety
-/// As for [`store`].
-#[inline(always)]
-unsafe fn store_part<V: Sixteen, const ROWS: usize, const WIDE: usize>(
-    sums: [[V; WIDE]; ROWS],
-    accumulate: bool,
-    out: Place,
-) {
-    // SAFETY: the caller's word; all panels but the last are whole.
-    unsafe {
-        if accumulate {
-            for (r, sums) in sums.into_iter().enumerate() {
-                for (wide, sum) in sums[..WIDE - 1].iter().enumerate() {
-                    let out = out.lanes(r, wide);
-                    V::load(out).add(*sum).store(out);
-                }
-                let out = out.last(r, WIDE - 1);
-                V::load_some(out).add(sums[WIDE - 1]).store_some(out);
-            }
-        } else {
-            for (r, sums) in sums.into_iter().enumerate() {
-                for (wide, sum) in sums[..WIDE - 1].iter().enumerate() {
-                    sum.store(out.lanes(r, wide));
-                }
-                sums[WIDE - 1].store_some(out.last(r, WIDE - 1));
             }
         }
     }

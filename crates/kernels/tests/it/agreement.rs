@@ -270,7 +270,8 @@ fn training<O: Ops>(ops: &O, case: &Case, results: &mut Results) {
     keep("adamw v", &v);
 }
 
-/// Each value within 1e-5 of the largest expected one; 1e-6 is what zeros may be rounded to where inputs are about 1.
+/// Each value within 1e-5 of the largest expected one; 4e-6 is what zeros may be rounded to: where a text has one token,
+/// attention's gradients of the scores are differences of two sums of about 10 in different orders.
 fn assert_close(level: Level, found: &Results, expected: &Results) {
     assert_eq!(found.len(), expected.len());
     for ((name, found), (_, expected)) in found.iter().zip(expected) {
@@ -279,7 +280,7 @@ fn assert_close(level: Level, found: &Results, expected: &Results) {
         for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
             let error = (found - expected).abs();
             assert!(
-                error <= 1e-5 * largest + 1e-6,
+                error <= 1e-5 * largest + 4e-6,
                 "{name} at {level}, element {i}: {found}, expected {expected}"
             );
         }

@@ -13,23 +13,25 @@ pub(super) unsafe fn store<V: Sixteen, const ROWS: usize, const WIDE: usize>(
     accumulate: bool,
     out: Place,
 ) {
-    // SAFETY: the caller's word.
+    // SAFETY: the caller's word; where a row ends inside a panel, it is the last one.
     unsafe {
         if out.holds(WIDE) {
-            store_whole(sums, accumulate, out);
+            store_whole(sums, WIDE, accumulate, out);
         } else {
-            store_part(sums, accumulate, out);
+            store_whole(sums, WIDE - 1, accumulate, out);
+            store_last(sums, accumulate, out);
         }
     }
 }
 
-/// [`store`] where all columns of the panels count.
+/// [`store`] for the first panels, all of whose columns count.
 ///
 /// # Safety
 /// As for [`store`].
 #[inline(always)]
 unsafe fn store_whole<V: Sixteen, const ROWS: usize, const WIDE: usize>(
     sums: [[V; WIDE]; ROWS],
+    panels: usize,
     accumulate: bool,
     out: Place,
 ) {
@@ -38,14 +40,14 @@ unsafe fn store_whole<V: Sixteen, const ROWS: usize, const WIDE: usize>(
     unsafe {
         if accumulate {
             for (r, sums) in sums.into_iter().enumerate() {
-                for (wide, sum) in sums.into_iter().enumerate() {
+                for (wide, sum) in sums.into_iter().take(panels).enumerate() {
                     let out = out.lanes(r, wide);
                     V::load(out).add(sum).store(out);
                 }
             }
         } else {
             for (r, sums) in sums.into_iter().enumerate() {
-                for (wide, sum) in sums.into_iter().enumerate() {
+                for (wide, sum) in sums.into_iter().take(panels).enumerate() {
                     sum.store(out.lanes(r, wide));
                 }
             }
@@ -53,32 +55,25 @@ unsafe fn store_whole<V: Sixteen, const ROWS: usize, const WIDE: usize>(
     }
 }
 
-/// [`store`] where a row ends inside the last panel.
+/// [`store`] for the last panel, inside which a row ends.
 ///
 /// # Safety
 /// As for [`store`].
 #[inline(always)]
-unsafe fn store_part<V: Sixteen, const ROWS: usize, const WIDE: usize>(
+unsafe fn store_last<V: Sixteen, const ROWS: usize, const WIDE: usize>(
     sums: [[V; WIDE]; ROWS],
     accumulate: bool,
     out: Place,
 ) {
-    // SAFETY: the caller's word; all panels but the last are whole.
+    // SAFETY: the caller's word; as above.
     unsafe {
         if accumulate {
             for (r, sums) in sums.into_iter().enumerate() {
-                for (wide, sum) in sums[..WIDE - 1].iter().enumerate() {
-                    let out = out.lanes(r, wide);
-                    V::load(out).add(*sum).store(out);
-                }
                 let out = out.last(r, WIDE - 1);
                 V::load_some(out).add(sums[WIDE - 1]).store_some(out);
             }
         } else {
             for (r, sums) in sums.into_iter().enumerate() {
-                for (wide, sum) in sums[..WIDE - 1].iter().enumerate() {
-                    sum.store(out.lanes(r, wide));
-                }
                 sums[WIDE - 1].store_some(out.last(r, WIDE - 1));
             }
         }

@@ -8,13 +8,14 @@
 use super::amx;
 use super::columns::{Columns, Place};
 use super::form::Form;
-use super::lanes::{LANES, Lanes};
+use super::lanes::Lanes;
 use super::left::Left;
 use super::level::{Level, multiversion};
 use super::packing::Panels;
-use super::registers::tile_rows;
 #[cfg(target_arch = "x86_64")]
 use super::sixteen::{Avx2, Avx2Pairs, Avx512, Avx512Bf16, Avx512Bytes, Avx512Pairs};
+#[cfg(target_arch = "aarch64")]
+use super::sixteen::{Neon, NeonBytes};
 use super::sixteen::{Portable, PortablePairs, Sixteen};
 
 /// All rows against `WIDE` panels: `ROWS` at a time, then what is left in fours, twos and ones.
@@ -69,8 +70,13 @@ pub(super) fn multiply(
         #[cfg(target_arch = "x86_64")]
         Form::Bf16 if level == Level::Avx512Bf16 => unsafe { bf16(left, n, right, accumulate, out) },
         // SAFETY: the form is chosen where the feature was found.
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
         Form::Bytes => unsafe { bytes(left, n, right, accumulate, out) },
+        // SAFETY: every AArch64 processor has the instructions.
+        #[cfg(target_arch = "aarch64")]
+        Form::Single if level == Level::Neon => unsafe {
+            blocked::<Neon, 6, 1>(left, n, right, accumulate, out);
+        },
         Form::Single | Form::Pairs => everywhere(level, left, n, right, accumulate, out),
         form => unreachable!("{form:?} at level {level}"),
     }
@@ -80,14 +86,21 @@ pub(super) fn multiply(
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 fn bf16(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut Columns<'_>) {
     // SAFETY: this function is compiled for what the type needs.
-    unsafe { blocked::<Avx512Bf16, LANES>(left, n, right, accumulate, out) }
+    unsafe { blocked::<Avx512Bf16, 12, 2>(left, n, right, accumulate, out) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn bytes(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut Columns<'_>) {
     // SAFETY: this function is compiled for what the type needs.
-    unsafe { blocked::<Avx512Bytes, LANES>(left, n, right, accumulate, out) }
+    unsafe { blocked::<Avx512Bytes, 12, 2>(left, n, right, accumulate, out) }
+}
+
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "dotprod")]
+fn bytes(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut Columns<'_>) {
+    // SAFETY: this function is compiled for what the type needs.
+    unsafe { blocked::<NeonBytes, 6, 1>(left, n, right, accumulate, out) }
 }
 
 multiversion! {
@@ -98,26 +111,26 @@ multiversion! {
         unsafe {
             match (WIDTH, is_pairs) {
                 #[cfg(target_arch = "x86_64")]
-                (LANES, false) => blocked::<Avx512, LANES>(left, n, right, accumulate, out),
+                (16, false) => blocked::<Avx512, 12, 2>(left, n, right, accumulate, out),
                 #[cfg(target_arch = "x86_64")]
-                (LANES, true) => blocked::<Avx512Pairs, LANES>(left, n, right, accumulate, out),
+                (16, true) => blocked::<Avx512Pairs, 12, 2>(left, n, right, accumulate, out),
                 #[cfg(target_arch = "x86_64")]
-                (8, false) => blocked::<Avx2, 8>(left, n, right, accumulate, out),
+                (8, false) => blocked::<Avx2, 6, 1>(left, n, right, accumulate, out),
                 #[cfg(target_arch = "x86_64")]
-                (8, true) => blocked::<Avx2Pairs, 8>(left, n, right, accumulate, out),
-                (_, false) => blocked::<Portable<FMA>, 4>(left, n, right, accumulate, out),
-                (_, true) => blocked::<PortablePairs, 4>(left, n, right, accumulate, out),
+                (8, true) => blocked::<Avx2Pairs, 6, 1>(left, n, right, accumulate, out),
+                (_, false) => blocked::<Portable<FMA>, 2, 1>(left, n, right, accumulate, out),
+                (_, true) => blocked::<PortablePairs, 2, 1>(left, n, right, accumulate, out),
             }
         }
     }
 }
 
-/// The blocking of [`multiply`]: as many sums as the registers of `WIDTH` numbers hold.
+/// The blocking of [`multiply`]: as many sums as the registers hold, those of `ROWS` rows by `WIDE` panels.
 ///
 /// # Safety
 /// As for [`Sixteen`].
 #[inline(always)]
-unsafe fn blocked<V: Sixteen, const WIDTH: usize>(
+unsafe fn blocked<V: Sixteen, const ROWS: usize, const WIDE: usize>(
     left: Left<'_>,
     n: usize,
     right: Panels<'_>,
@@ -129,20 +142,16 @@ unsafe fn blocked<V: Sixteen, const WIDTH: usize>(
     let mut panel = 0;
     // SAFETY: the caller's word; the place was made for these rows and panels.
     unsafe {
-        if WIDTH == LANES {
-            while panel + 2 <= panels {
-                let pair = [right.get(panel), right.get(panel + 1)];
-                rows::<V, { tile_rows(LANES) }, 2>(left, n, pair, accumulate, out.from(0, panel));
-                panel += 2;
+        while WIDE > 1 && panel + WIDE <= panels {
+            let mut side_by_side = [right.get(panel); WIDE];
+            for (wide, next) in side_by_side.iter_mut().enumerate() {
+                *next = right.get(panel + wide);
             }
+            rows::<V, ROWS, WIDE>(left, n, side_by_side, accumulate, out.from(0, panel));
+            panel += WIDE;
         }
         while panel < panels {
-            let (single, out) = ([right.get(panel)], out.from(0, panel));
-            match WIDTH {
-                LANES => rows::<V, { tile_rows(LANES) }, 1>(left, n, single, accumulate, out),
-                8 => rows::<V, { tile_rows(8) }, 1>(left, n, single, accumulate, out),
-                _ => rows::<V, { tile_rows(4) }, 1>(left, n, single, accumulate, out),
-            }
+            rows::<V, ROWS, 1>(left, n, [right.get(panel)], accumulate, out.from(0, panel));
             panel += 1;
         }
     }
@@ -150,12 +159,18 @@ unsafe fn blocked<V: Sixteen, const WIDTH: usize>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::lanes::LANES;
     use super::super::packing::{Rows, pack, pack_transposed, panels};
     use super::*;
     use crate::Key;
 
-    /// The blocking for registers of `WIDTH`, whether this processor has them or not, against a plain loop.
-    fn check<const WIDTH: usize>(n: usize, depth: usize, columns: usize, is_transposed: bool) {
+    /// A blocking, whichever level uses it, against a plain loop.
+    fn check<const ROWS: usize, const WIDE: usize>(
+        n: usize,
+        depth: usize,
+        columns: usize,
+        is_transposed: bool,
+    ) {
         let draw = |purpose: &str, n: usize| -> Vec<f32> {
             (0..n).map(|i| Key::new(1).purpose(purpose).with(i as u64).normal() as f32).collect()
         };
@@ -170,7 +185,7 @@ mod tests {
         let product = |operand, accumulate, out: &mut [f32]| {
             // SAFETY: every processor has the portable instructions.
             unsafe {
-                blocked::<Portable<false>, WIDTH>(
+                blocked::<Portable<false>, ROWS, WIDE>(
                     operand,
                     n,
                     right,
@@ -203,9 +218,9 @@ mod tests {
         for n in [1, 5, 12, 31] {
             for columns in [5, 32, 50] {
                 for is_transposed in [false, true] {
-                    check::<4>(n, 9, columns, is_transposed);
-                    check::<8>(n, 9, columns, is_transposed);
-                    check::<16>(n, 9, columns, is_transposed);
+                    check::<2, 1>(n, 9, columns, is_transposed);
+                    check::<6, 1>(n, 9, columns, is_transposed);
+                    check::<12, 2>(n, 9, columns, is_transposed);
                 }
             }
         }

@@ -46,6 +46,7 @@ impl<'a> Columns<'a> {
     }
 
     /// Number of columns.
+    #[cfg(target_arch = "x86_64")]
     pub(super) fn width(&self) -> usize {
         self.width
     }

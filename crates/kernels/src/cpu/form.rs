@@ -14,7 +14,8 @@ pub(super) enum Form {
     Bf16,
     /// Two integers of sixteen bits; sums are integers of 32 bits.
     Pairs,
-    /// Four integers of eight bits, on the left without a sign; sums are integers of 32 bits.
+    /// Four integers of eight bits, on the left without a sign on x86-64 and with one on AArch64; sums are integers of 32
+    /// bits.
     Bytes,
 }
 
@@ -32,6 +33,8 @@ impl Form {
             Level::Avx512 | Level::Avx512Bf16 | Level::Amx if is_x86_feature_detected!("avx512vnni") => {
                 Self::Bytes
             }
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon if std::arch::is_aarch64_feature_detected!("dotprod") => Self::Bytes,
             _ => Self::Pairs,
         }
     }

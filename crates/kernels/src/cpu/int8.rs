@@ -2,8 +2,9 @@
 //!
 //! A weight's output is rounded to 127 steps on either side of zero. An input's row is rounded to 255 steps from its
 //! lowest to its highest number, since what follows GELU hardly has a negative side.
-//! The instruction for bytes takes a left operand without a sign: its steps are counted from the lowest, and what that
-//! adds to a sum is taken off. Where there is none, integers are multiplied in pairs of sixteen bits.
+//! Such a row's steps are bytes when they are counted from the lowest (AVX512-VNNI, whose instruction takes a left
+//! operand without a sign) or from 128 above it (AArch64, whose takes one with a sign), and what that adds to a sum is
+//! taken off. Where there is no instruction for bytes, integers are multiplied in pairs of sixteen bits.
 //! Sums of integers do not depend on the order, so that all levels give the same bytes up to the scaling.
 
 use super::Cpu;
@@ -23,7 +24,7 @@ pub(super) struct Weight {
     panels: Buffer,
     /// The step of each output.
     steps: Vec<f32>,
-    /// The sum of each output's integers: what is taken off for each step that an input's zero is above the lowest.
+    /// The sum of each output's integers: what is taken off for each step by which an input's are too large.
     sums: Vec<i32>,
 }
 
@@ -46,7 +47,7 @@ impl Weight {
 pub(super) struct Input {
     /// `[m, words]`.
     words: Buffer,
-    /// The step of each row, and how many of them lie below zero, `[m]`.
+    /// The step of each row, and by how much its integers are too large, `[m]`.
     rows: Vec<(f32, i32)>,
 }
 
@@ -100,9 +101,7 @@ pub(super) fn product<const N: usize>(
         false,
         targets,
         |[row, column], targets| {
-            let (step, below) = rows[row];
-            // Pairs have a sign, and nothing to take off.
-            let excess = if form == Form::Bytes { below } else { 0 };
+            let (step, excess) = rows[row];
             rescale(cpu.level, step, excess, &weight.steps[column..], &weight.sums[column..], targets[0]);
             finish([row, column], targets);
         },

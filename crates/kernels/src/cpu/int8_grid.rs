@@ -12,6 +12,9 @@ pub(super) const LARGEST: i32 = 127;
 /// The steps of an input's row.
 pub(super) const STEPS: i32 = 255;
 
+/// The byte that stands for the lowest of an input's steps: whether it has a sign is the instruction's choice ([`Form`]).
+const LOWEST_BYTE: i32 = if cfg!(target_arch = "aarch64") { -128 } else { 0 };
+
 /// The steps that a row is rounded to: whole multiples of `step`, from `-below` to `highest`.
 #[derive(Clone, Copy)]
 struct Grid {
@@ -38,17 +41,10 @@ impl Grid {
         nearest(x * self.factor).min(self.highest)
     }
 
-    /// Writes a row as words.
+    /// Writes a row as words, each integer larger by `excess`, which pairs have no room for.
     #[inline(always)]
-    fn write(self, form: Form, row: &[f32], words: &mut [f32]) {
-        if form == Form::Bytes {
-            let bytes = bytes_mut(words);
-            let (own, behind) = bytes.split_at_mut(row.len());
-            for (byte, &x) in own.iter_mut().zip(row) {
-                *byte = self.nearest(x).wrapping_add(self.below) as u8;
-            }
-            behind.fill(0);
-        } else {
+    fn write(self, form: Form, excess: i32, row: &[f32], words: &mut [f32]) {
+        if form == Form::Pairs {
             let (even, last) = row.as_chunks::<2>();
             let words = words_mut(words);
             for (pair, &[low, high]) in words.iter_mut().zip(even) {
@@ -57,6 +53,13 @@ impl Grid {
             if let (Some(pair), &[last]) = (words.last_mut(), last) {
                 *pair = self.nearest(last) & 0xffff;
             }
+        } else {
+            let bytes = bytes_mut(words);
+            let (own, behind) = bytes.split_at_mut(row.len());
+            for (byte, &x) in own.iter_mut().zip(row) {
+                *byte = self.nearest(x).wrapping_add(excess) as u8;
+            }
+            behind.fill(0);
         }
     }
 }
@@ -66,7 +69,7 @@ multiversion! {
     pub(super) fn round_output(form: Form, row: &[f32], words: &mut [f32]) -> (f32, i32) {
         let Survey { low, high, poison } = Survey::new(row);
         let grid = Grid::new(if high > low { high } else { low }, LARGEST, 0.0, poison);
-        grid.write(form, row, words);
+        grid.write(form, 0, row, words);
         // A row that is not finite has a step of NaN, and any sum.
         let sum = row.iter().fold(0, |sum: i32, &x| sum.wrapping_add(grid.nearest(x)));
         (grid.step, sum)
@@ -74,12 +77,14 @@ multiversion! {
 }
 
 multiversion! {
-    /// Rounds a row of an input, and returns the step and how many of them lie below zero.
+    /// Rounds a row of an input, and returns the step and by how much its integers are written too large: for bytes, whose
+    /// 255 steps begin at the lowest byte, by as many of them as lie below zero.
     pub(super) fn round_input(form: Form, row: &[f32], words: &mut [f32]) -> (f32, i32) {
         let Survey { low, high, poison } = Survey::new(row);
         let grid = Grid::new(low + high, STEPS, low, poison);
-        grid.write(form, row, words);
-        (grid.step, grid.below)
+        let excess = if form == Form::Bytes { grid.below.wrapping_add(LOWEST_BYTE) } else { 0 };
+        grid.write(form, excess, row, words);
+        (grid.step, excess)
     }
 }
 
@@ -157,9 +162,10 @@ mod tests {
         for level in Level::available() {
             let (form, mut words) = (Form::of_integers(level), [7.0; 2]);
             let depth = form.words(3);
-            let (step, below) = round_input(level, form, &[0.0, 0.0, 0.0], &mut words[..depth]);
-            assert_eq!((step.to_bits(), below), (0, 0));
-            assert!(words[..depth].iter().all(|word| word.to_bits() == 0));
+            let (step, excess) = round_input(level, form, &[0.0, 0.0, 0.0], &mut words[..depth]);
+            assert_eq!(step.to_bits(), 0);
+            assert_eq!(integers(form, &words[..depth])[..3], [excess; 3]);
+            assert_eq!(integers(form, &words[..depth])[3..], [0]);
             for bad in [[0.0, f32::NAN, 1.0], [0.0, f32::NEG_INFINITY, 0.0], [f32::INFINITY, 0.0, 0.0]] {
                 assert!(round_input(level, form, &bad, &mut words[..depth]).0.is_nan(), "{bad:?}");
                 assert!(round_output(level, form, &bad, &mut words[..depth]).0.is_nan(), "{bad:?}");
@@ -171,6 +177,9 @@ mod tests {
     fn integers(form: Form, words: &[f32]) -> Vec<i32> {
         let bits = words.iter().map(|word| word.to_bits().cast_signed());
         match form {
+            Form::Bytes if LOWEST_BYTE < 0 => {
+                bits.flat_map(|word| word.to_le_bytes().map(|byte| i32::from(byte.cast_signed()))).collect()
+            }
             Form::Bytes => bits.flat_map(|word| word.to_le_bytes().map(i32::from)).collect(),
             _ => bits.flat_map(|word| [i32::from(word as i16), word >> 16]).collect(),
         }
@@ -188,10 +197,9 @@ mod tests {
                 ([-255.0, -1.0, -254.0, -9.0], 1.0, [-255, -1, -254, -9]),
             ] {
                 let mut words = vec![0.0; form.words(4)];
-                let (found, below) = round_input(level, form, &row, &mut words);
+                let (found, excess) = round_input(level, form, &row, &mut words);
                 assert!((found - step).abs() < 1e-6, "{row:?}");
-                let offset = if form == Form::Bytes { below } else { 0 };
-                let found: Vec<i32> = integers(form, &words).iter().map(|x| x - offset).collect();
+                let found: Vec<i32> = integers(form, &words).iter().map(|x| x - excess).collect();
                 assert_eq!(found, expected, "{level} {row:?}");
             }
         }

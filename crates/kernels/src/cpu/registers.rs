@@ -14,15 +14,6 @@ const AHEAD: usize = 16;
 /// Inner indices from which on a tile takes longer than its place's cache lines are waited for.
 const LONG: usize = 64;
 
-/// Rows of a tile in registers.
-pub(super) const fn tile_rows(width: usize) -> usize {
-    match width {
-        16 => 12,
-        8 => 6,
-        _ => 2,
-    }
-}
-
 /// `ROWS` rows by `WIDE` panels of a product, written to `out` or added to what is there.
 ///
 /// # Safety

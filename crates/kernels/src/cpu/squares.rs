@@ -28,7 +28,28 @@ pub(super) fn transpose(rows: Square) -> Square {
 }
 
 /// Rows become columns.
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(target_arch = "aarch64")]
+#[inline(always)]
+pub(super) fn transpose(rows: Square) -> Square {
+    use std::arch::aarch64::{vld1q_f32, vst1q_f32, vzip1q_f32, vzip2q_f32};
+
+    let mut columns = Square::default();
+    // SAFETY: every AArch64 processor has these instructions; four numbers are what a load reads and a store writes.
+    unsafe {
+        let (a, b) = (vld1q_f32(rows[0].as_ptr()), vld1q_f32(rows[1].as_ptr()));
+        let (c, d) = (vld1q_f32(rows[2].as_ptr()), vld1q_f32(rows[3].as_ptr()));
+        let (ac, bd) = (vzip1q_f32(a, c), vzip1q_f32(b, d));
+        let (ac_high, bd_high) = (vzip2q_f32(a, c), vzip2q_f32(b, d));
+        vst1q_f32(columns[0].as_mut_ptr(), vzip1q_f32(ac, bd));
+        vst1q_f32(columns[1].as_mut_ptr(), vzip2q_f32(ac, bd));
+        vst1q_f32(columns[2].as_mut_ptr(), vzip1q_f32(ac_high, bd_high));
+        vst1q_f32(columns[3].as_mut_ptr(), vzip2q_f32(ac_high, bd_high));
+    }
+    columns
+}
+
+/// Rows become columns.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[inline(always)]
 pub(super) fn transpose(rows: Square) -> Square {
     let mut columns = Square::default();
@@ -49,7 +70,13 @@ pub(super) fn prefetch(address: *const f32) {
         // SAFETY: every x86-64 processor has the instruction, and it reads nothing that the program could see.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: every AArch64 processor has the instruction, and it reads nothing that the program could see.
+    unsafe {
+        use std::arch::asm;
+        asm!("prfm pldl1keep, [{0}]", in(reg) address, options(readonly, nostack, preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = address;
 }
 

@@ -31,18 +31,20 @@ pub(crate) struct Lanes<'a> {
 
 /// Whether an instruction multiplies pairs of integers for sixteen queries.
 pub(crate) fn has_pairs_of_integers(level: SimdLevel) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return level == SimdLevel::Avx512 && is_x86_feature_detected!("avx512vnni");
-    #[cfg(not(target_arch = "x86_64"))]
-    false
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx512 => is_x86_feature_detected!("avx512vnni"),
+        _ => false,
+    }
 }
 
 /// Whether [`bf16_panel`] can be asked: whether an instruction multiplies pairs of bfloat16 for sixteen queries.
 pub(crate) fn has_pairs_of_bf16(level: SimdLevel) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return level == SimdLevel::Avx512 && is_x86_feature_detected!("avx512bf16");
-    #[cfg(not(target_arch = "x86_64"))]
-    false
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx512 => is_x86_feature_detected!("avx512bf16"),
+        _ => false,
+    }
 }
 
 fn is_avx2(level: SimdLevel) -> bool {
@@ -91,21 +93,27 @@ pub(crate) fn pairs_panel(level: SimdLevel, panel: &[i32], rows: &[i32], values:
     );
     // SAFETY of the calls: the level is available and the feature was found; `in_blocks` hands over what the shapes were
     // checked for.
-    #[cfg(target_arch = "x86_64")]
-    if has_pairs_of_integers(level) {
-        let many = |rows: &[i32], values: &mut [f32]| unsafe {
-            avx512::pairs_panel::<{ avx512::ROWS }>(panel, rows, values);
-        };
-        let one = |rows: &[i32], values: &mut [f32]| unsafe { avx512::pairs_panel::<1>(panel, rows, values) };
-        return in_blocks::<_, { avx512::ROWS }>(rows, pairs, values, many, one);
-    } else if is_avx2(level) {
-        let many = |rows: &[i32], values: &mut [f32]| unsafe {
-            avx2::pairs_panel::<{ avx2::ROWS }>(panel, rows, values);
-        };
-        let one = |rows: &[i32], values: &mut [f32]| unsafe { avx2::pairs_panel::<1>(panel, rows, values) };
-        return in_blocks::<_, { avx2::ROWS }>(rows, pairs, values, many, one);
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        _ if has_pairs_of_integers(level) => {
+            let many = |rows: &[i32], values: &mut [f32]| unsafe {
+                avx512::pairs_panel::<{ avx512::ROWS }>(panel, rows, values);
+            };
+            let one =
+                |rows: &[i32], values: &mut [f32]| unsafe { avx512::pairs_panel::<1>(panel, rows, values) };
+            in_blocks::<_, { avx512::ROWS }>(rows, pairs, values, many, one);
+        }
+        #[cfg(target_arch = "x86_64")]
+        _ if is_avx2(level) => {
+            let many = |rows: &[i32], values: &mut [f32]| unsafe {
+                avx2::pairs_panel::<{ avx2::ROWS }>(panel, rows, values);
+            };
+            let one =
+                |rows: &[i32], values: &mut [f32]| unsafe { avx2::pairs_panel::<1>(panel, rows, values) };
+            in_blocks::<_, { avx2::ROWS }>(rows, pairs, values, many, one);
+        }
+        _ => portable::pairs_panel(panel, rows, values),
     }
-    portable::pairs_panel(panel, rows, values);
 }
 
 /// The sums of some rows of bfloat16, as they lie in the file, for the [`PANEL_WIDTH`] queries of a panel: `rows` `[rows,

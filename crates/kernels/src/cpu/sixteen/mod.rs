@@ -28,6 +28,8 @@ macro_rules! apart {
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 
 use super::columns::Place;
@@ -39,6 +41,8 @@ use super::registers;
 pub(super) use avx2::{Avx2, Avx2Pairs};
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx512::{Avx512, Avx512Bf16, Avx512Bytes, Avx512Pairs};
+#[cfg(target_arch = "aarch64")]
+pub(super) use neon::{Neon, NeonBytes};
 pub(super) use portable::{Portable, PortablePairs};
 
 /// Sixteen sums, or sixteen words of the right operand, in one or more registers.

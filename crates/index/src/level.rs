@@ -9,9 +9,9 @@ use std::sync::LazyLock;
 pub enum SimdLevel {
     /// What the compiler makes of plain loops: on 64-bit Arm these are NEON instructions.
     Portable,
-    /// AVX2 with FMA: eight numbers an instruction.
+    /// AVX2 with FMA, eight numbers an instruction, and for integers AVX-VNNI where the processor has it.
     Avx2,
-    /// AVX-512F: sixteen numbers an instruction.
+    /// AVX-512F, sixteen numbers an instruction, and for integers VNNI where the processor has it.
     Avx512,
 }
 

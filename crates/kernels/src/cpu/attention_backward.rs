@@ -4,10 +4,11 @@ use std::f32::consts::LOG2_E;
 use std::iter::repeat_n;
 
 use super::arithmetic::Arithmetic;
-use super::attention::{Head, cut, heads, size, split};
+use super::attention::cut;
 use super::block::multiply;
 use super::columns::Columns;
 use super::functions::exp2_of_negative;
+use super::heads::{Head, heads, size, split};
 use super::lanes::{LANES, dot, mul_add};
 use super::level::multiversion;
 use super::mask;

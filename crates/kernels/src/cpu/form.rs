@@ -33,6 +33,8 @@ impl Form {
             Level::Avx512 | Level::Avx512Bf16 | Level::Amx if is_x86_feature_detected!("avx512vnni") => {
                 Self::Bytes
             }
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 if is_x86_feature_detected!("avxvnni") => Self::Bytes,
             #[cfg(target_arch = "aarch64")]
             Level::Neon if std::arch::is_aarch64_feature_detected!("dotprod") => Self::Bytes,
             _ => Self::Pairs,

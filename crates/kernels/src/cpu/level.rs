@@ -15,7 +15,7 @@ use super::amx;
 pub enum Level {
     /// What every processor of the architecture has.
     Scalar,
-    /// x86-64 with AVX2 and FMA.
+    /// x86-64 with AVX2 and FMA, and for integers AVX-VNNI where the processor has it.
     Avx2,
     /// x86-64 with AVX-512 F, BW, VL and DQ.
     Avx512,
@@ -23,7 +23,7 @@ pub enum Level {
     Avx512Bf16,
     /// The same with AVX512-VNNI and AMX, whose products of tiles of bf16 and bytes it uses.
     Amx,
-    /// AArch64, whose baseline includes NEON.
+    /// AArch64, whose baseline includes NEON, and for integers products of bytes (`dotprod`) where the processor has them.
     Neon,
 }
 

@@ -4,9 +4,10 @@ use std::arch::x86_64::{
     __m128i, __m256, __m256i, _MM_HINT_T0, _mm_add_epi32, _mm_add_ps, _mm_loadu_si128, _mm_prefetch,
     _mm_storeu_ps, _mm_storeu_si128, _mm256_add_epi32, _mm256_castps256_ps128, _mm256_castsi256_ps,
     _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32,
-    _mm256_extractf128_ps, _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_hadd_epi32, _mm256_hadd_ps,
-    _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_set1_epi32, _mm256_setzero_ps,
-    _mm256_setzero_si256, _mm256_slli_epi32, _mm256_storeu_ps, _mm256_storeu_si256,
+    _mm256_dpwssd_avx_epi32, _mm256_extractf128_ps, _mm256_extracti128_si256, _mm256_fmadd_ps,
+    _mm256_hadd_epi32, _mm256_hadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16,
+    _mm256_set1_epi32, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_slli_epi32, _mm256_storeu_ps,
+    _mm256_storeu_si256,
 };
 
 use super::PANEL_WIDTH;
@@ -56,28 +57,73 @@ pub(super) unsafe fn round_pairs(row: &[f32], pairs: &mut [i32]) -> RowBound {
 /// `values` `ROWS` × 16 numbers.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn pairs_panel<const ROWS: usize>(panel: &[i32], rows: &[i32], values: &mut [f32]) {
+    // SAFETY: the caller's word.
+    unsafe {
+        sums_of_pairs::<ROWS>(
+            panel,
+            rows,
+            values,
+            #[inline(always)]
+            |sum, queries, document| _mm256_add_epi32(sum, _mm256_madd_epi16(queries, document)),
+        );
+    }
+}
+
+/// [`pairs_panel`] by the instruction that adds the products to a sum.
+///
+/// # Safety
+/// As for [`pairs_panel`], and the processor must have AVX-VNNI.
+#[target_feature(enable = "avx2,fma,avxvnni")]
+pub(super) unsafe fn pairs_panel_vnni<const ROWS: usize>(panel: &[i32], rows: &[i32], values: &mut [f32]) {
+    // SAFETY: the caller's word.
+    unsafe {
+        sums_of_pairs::<ROWS>(
+            panel,
+            rows,
+            values,
+            #[inline(always)]
+            |sum, queries, document| _mm256_dpwssd_avx_epi32(sum, queries, document),
+        );
+    }
+}
+
+/// The loop of [`pairs_panel`]: `add(sum, queries, document)` is a sum and the products of eight pairs.
+///
+/// # Safety
+/// As for [`pairs_panel`].
+#[expect(
+    clippy::inline_always,
+    reason = "on its own it is compiled without AVX2, and each instruction is a call"
+)]
+#[inline(always)]
+unsafe fn sums_of_pairs<const ROWS: usize>(
+    panel: &[i32],
+    rows: &[i32],
+    values: &mut [f32],
+    add: impl Fn(__m256i, __m256i, __m256i) -> __m256i,
+) {
     let pairs = rows.len() / ROWS;
     let starts: [*const i32; ROWS] = std::array::from_fn(|row| rows[row * pairs..].as_ptr());
-    let mut sums = [[_mm256_setzero_si256(); 2]; ROWS];
     let mut queries = panel.as_ptr();
-    for place in 0..pairs {
-        // SAFETY: `place` is below the pairs of a row, so the panel holds sixteen here and each row one.
-        unsafe {
+    // SAFETY: `place` is below the pairs of a row, so the panel holds sixteen there and each row one; a chunk has room for
+    // the eight numbers of a register; the processor is the caller's word.
+    unsafe {
+        let mut sums = [[_mm256_setzero_si256(); 2]; ROWS];
+        for place in 0..pairs {
             let halves: [__m256i; 2] =
                 [_mm256_loadu_si256(queries.cast()), _mm256_loadu_si256(queries.add(8).cast())];
             for (sums, start) in sums.iter_mut().zip(starts) {
                 let document = _mm256_set1_epi32(*start.add(place));
                 for (sum, half) in sums.iter_mut().zip(halves) {
-                    *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(half, document));
+                    *sum = add(*sum, half, document);
                 }
             }
             queries = queries.add(PANEL_WIDTH);
         }
-    }
-    for (values, sums) in values.as_chunks_mut::<PANEL_WIDTH>().0.iter_mut().zip(sums) {
-        for (values, sum) in values.as_chunks_mut::<8>().0.iter_mut().zip(sums) {
-            // SAFETY: the chunk has room for the eight numbers of a register.
-            unsafe { _mm256_storeu_ps(values.as_mut_ptr(), _mm256_cvtepi32_ps(sum)) };
+        for (values, sums) in values.as_chunks_mut::<PANEL_WIDTH>().0.iter_mut().zip(sums) {
+            for (values, sum) in values.as_chunks_mut::<8>().0.iter_mut().zip(sums) {
+                _mm256_storeu_ps(values.as_mut_ptr(), _mm256_cvtepi32_ps(sum));
+            }
         }
     }
 }

@@ -29,11 +29,13 @@ pub(crate) struct Lanes<'a> {
     pub(crate) floors: &'a [f32],
 }
 
-/// Whether an instruction multiplies pairs of integers for sixteen queries.
+/// Whether an instruction multiplies pairs of integers and adds the products to sums.
 pub(crate) fn has_pairs_of_integers(level: SimdLevel) -> bool {
     match level {
         #[cfg(target_arch = "x86_64")]
         SimdLevel::Avx512 => is_x86_feature_detected!("avx512vnni"),
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx2 => is_x86_feature_detected!("avxvnni"),
         _ => false,
     }
 }
@@ -93,25 +95,25 @@ pub(crate) fn pairs_panel(level: SimdLevel, panel: &[i32], rows: &[i32], values:
     );
     // SAFETY of the calls: the level is available and the feature was found; `in_blocks` hands over what the shapes were
     // checked for.
+    #[cfg(target_arch = "x86_64")]
+    macro_rules! by {
+        ($level:ident::$function:ident) => {
+            in_blocks::<_, { $level::ROWS }>(
+                rows,
+                pairs,
+                values,
+                |rows, values| unsafe { $level::$function::<{ $level::ROWS }>(panel, rows, values) },
+                |rows, values| unsafe { $level::$function::<1>(panel, rows, values) },
+            )
+        };
+    }
     match level {
         #[cfg(target_arch = "x86_64")]
-        _ if has_pairs_of_integers(level) => {
-            let many = |rows: &[i32], values: &mut [f32]| unsafe {
-                avx512::pairs_panel::<{ avx512::ROWS }>(panel, rows, values);
-            };
-            let one =
-                |rows: &[i32], values: &mut [f32]| unsafe { avx512::pairs_panel::<1>(panel, rows, values) };
-            in_blocks::<_, { avx512::ROWS }>(rows, pairs, values, many, one);
-        }
+        SimdLevel::Avx512 if has_pairs_of_integers(level) => by!(avx512::pairs_panel),
         #[cfg(target_arch = "x86_64")]
-        _ if is_avx2(level) => {
-            let many = |rows: &[i32], values: &mut [f32]| unsafe {
-                avx2::pairs_panel::<{ avx2::ROWS }>(panel, rows, values);
-            };
-            let one =
-                |rows: &[i32], values: &mut [f32]| unsafe { avx2::pairs_panel::<1>(panel, rows, values) };
-            in_blocks::<_, { avx2::ROWS }>(rows, pairs, values, many, one);
-        }
+        SimdLevel::Avx2 if has_pairs_of_integers(level) => by!(avx2::pairs_panel_vnni),
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx2 | SimdLevel::Avx512 => by!(avx2::pairs_panel),
         _ => portable::pairs_panel(panel, rows, values),
     }
 }

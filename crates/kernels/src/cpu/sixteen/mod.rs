@@ -38,7 +38,7 @@ use super::left::Left;
 use super::registers;
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use avx2::{Avx2, Avx2Pairs};
+pub(super) use avx2::{Avx2, Avx2Bytes, Avx2Pairs};
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx512::{Avx512, Avx512Bf16, Avx512Bytes, Avx512Pairs};
 #[cfg(target_arch = "aarch64")]

@@ -20,7 +20,7 @@ use super::{Fault, Scan, answer, run};
 /// Vectors searched exactly.
 ///
 /// A batch of queries has its scores estimated from rows rounded to sixteen bits, where the processor multiplies
-/// pairs of them (AVX512-VNNI), and those that may be among the best computed: the hits, their scores and their
+/// pairs of them (AVX512-VNNI, AVX-VNNI), and those that may be among the best computed: the hits, their scores and their
 /// order are the same bits.
 #[derive(Clone, Copy, Debug)]
 pub struct Exact<'a> {

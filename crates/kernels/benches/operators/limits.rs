@@ -59,35 +59,77 @@ fn registers(level: Level, precision: Precision) -> usize {
         // SAFETY: as for bf16.
         #[cfg(target_arch = "x86_64")]
         (Level::Avx512 | Level::Avx512Bf16 | Level::Amx, _) => unsafe { x86::avx512() },
+        // SAFETY: the feature was looked for.
+        #[cfg(target_arch = "x86_64")]
+        (Level::Avx2, Precision::Int8) if is_x86_feature_detected!("avxvnni") => unsafe { x86::avx2_bytes() },
         // SAFETY: as for bf16.
         #[cfg(target_arch = "x86_64")]
         (Level::Avx2, Precision::Int8) => unsafe { x86::avx2_pairs() },
         // SAFETY: as for bf16.
         #[cfg(target_arch = "x86_64")]
         (Level::Avx2, _) => unsafe { x86::avx2() },
+        // SAFETY: the feature was looked for.
+        #[cfg(target_arch = "aarch64")]
+        (Level::Neon, Precision::Int8) if std::arch::is_aarch64_feature_detected!("dotprod") => unsafe {
+            aarch64::bytes()
+        },
         _ => portable(),
     }
 }
 
+/// Sums of the baseline's loops: most of its registers.
+const SUMS: usize = if cfg!(target_arch = "aarch64") { 24 } else { 12 };
+
 fn portable() -> usize {
     let (a, b) = (black_box(0.999_f32), black_box(1e-3));
-    let mut sums = [[0.5_f32; 4]; 12];
+    let mut sums = [[0.5_f32; 4]; SUMS];
     for _ in 0..TURNS {
         for sum in sums.iter_mut().flatten() {
             *sum = if cfg!(target_arch = "aarch64") { sum.mul_add(a, b) } else { *sum * a + b };
         }
     }
     black_box(sums);
-    2 * TURNS * 12 * 4
+    2 * TURNS * SUMS * 4
+}
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64 {
+    use std::arch::aarch64::vdupq_n_s32;
+    use std::arch::asm;
+    use std::hint::black_box;
+
+    use super::{SUMS, TURNS};
+
+    #[target_feature(enable = "dotprod")]
+    pub(super) fn bytes() -> usize {
+        let mut sums = [vdupq_n_s32(0); SUMS];
+        let ones = black_box(vdupq_n_s32(0x0101_0101));
+        for _ in 0..TURNS {
+            for sum in &mut sums {
+                // SAFETY: the instruction reads and writes registers alone.
+                unsafe {
+                    asm!(
+                        "sdot {sum:v}.4s, {ones:v}.16b, {ones:v}.16b",
+                        sum = inout(vreg) *sum,
+                        ones = in(vreg) ones,
+                        options(pure, nomem, nostack, preserves_flags),
+                    );
+                }
+            }
+        }
+        black_box(sums);
+        2 * TURNS * SUMS * 16
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::asm;
     use std::arch::x86_64::{
-        __m512bh, __m512i, _mm256_add_epi32, _mm256_fmadd_ps, _mm256_madd_epi16, _mm256_set1_epi16,
-        _mm256_set1_ps, _mm256_setzero_si256, _mm512_dpbf16_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps,
-        _mm512_set1_epi8, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512,
+        __m512bh, __m512i, _mm256_add_epi32, _mm256_dpbusd_avx_epi32, _mm256_fmadd_ps, _mm256_madd_epi16,
+        _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_ps, _mm256_setzero_si256, _mm512_dpbf16_ps,
+        _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_set1_epi8, _mm512_set1_ps, _mm512_setzero_ps,
+        _mm512_setzero_si512,
     };
     use std::hint::black_box;
     use std::mem::transmute;
@@ -122,6 +164,9 @@ mod x86 {
         *sum,
         _mm256_madd_epi16(*sum, _mm256_set1_epi16(3))
     ));
+    register_loop!(avx2_bytes, "avx2,avxvnni", 12, 64, black_box(_mm256_setzero_si256()), |sum| {
+        _mm256_dpbusd_avx_epi32(*sum, _mm256_set1_epi8(3), _mm256_set1_epi8(5))
+    });
     register_loop!(avx512, "avx512f", 24, 32, black_box(_mm512_set1_ps(0.5)), |sum| _mm512_fmadd_ps(
         *sum,
         _mm512_set1_ps(0.999),

@@ -40,8 +40,13 @@ pub(super) fn multiply(
         #[cfg(target_arch = "x86_64")]
         Form::Bytes if level == Level::Avx2 => unsafe { bytes_avx2(left, n, right, accumulate, out) },
         // SAFETY: as above.
-        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-        Form::Bytes => unsafe { bytes(left, n, right, accumulate, out) },
+        #[cfg(target_arch = "x86_64")]
+        Form::Bytes if matches!(level, Level::Avx512 | Level::Avx512Bf16) => unsafe {
+            bytes_avx512(left, n, right, accumulate, out);
+        },
+        // SAFETY: as above.
+        #[cfg(target_arch = "aarch64")]
+        Form::Bytes if level == Level::Neon => unsafe { bytes_neon(left, n, right, accumulate, out) },
         // SAFETY: every AArch64 processor has the instructions.
         #[cfg(target_arch = "aarch64")]
         Form::Single if level == Level::Neon => unsafe {
@@ -61,7 +66,7 @@ fn bf16(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn bytes(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut Columns<'_>) {
+fn bytes_avx512(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut Columns<'_>) {
     // SAFETY: this function is compiled for what the type needs.
     unsafe { blocked::<Avx512Bytes, 12, 2>(left, n, right, accumulate, out) }
 }
@@ -75,7 +80,7 @@ fn bytes_avx2(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out
 
 #[cfg(target_arch = "aarch64")]
 #[target_feature(enable = "dotprod")]
-fn bytes(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut Columns<'_>) {
+fn bytes_neon(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut Columns<'_>) {
     // SAFETY: this function is compiled for what the type needs.
     unsafe { blocked::<NeonBytes, 6, 1>(left, n, right, accumulate, out) }
 }

@@ -39,7 +39,8 @@ unsafe fn rows<V: Sixteen, const ROWS: usize, const WIDE: usize>(
     }
 }
 
-/// A block of `n` rows by all panels of `right`, as [`multiply`](super::block::multiply) says: as many sums as the registers hold, those of `ROWS` rows by `WIDE` panels.
+/// A block of `n` rows by all panels of `right`, as [`multiply`](super::block::multiply) says: as many sums as
+/// the registers hold, those of `ROWS` rows by `WIDE` panels.
 ///
 /// # Safety
 /// As for [`Sixteen`].

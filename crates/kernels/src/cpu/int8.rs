@@ -2,7 +2,7 @@
 //!
 //! A weight's output is rounded to 127 steps on either side of zero. An input's row is rounded to 255 steps from its
 //! lowest to its highest number, since what follows GELU hardly has a negative side.
-//! Such a row's steps are bytes when they are counted from the lowest (AVX512-VNNI, whose instruction takes a left
+//! Such a row's steps are bytes when they are counted from the lowest (VNNI and AMX, whose instructions take a left
 //! operand without a sign) or from 128 above it (AArch64, whose takes one with a sign), and what that adds to a sum is
 //! taken off. Where there is no instruction for bytes, integers are multiplied in pairs of sixteen bits.
 //! Sums of integers do not depend on the order, so that all levels give the same bytes up to the scaling.
@@ -159,13 +159,25 @@ mod tests {
 
     #[test]
     fn the_largest_sums_stay_in_32_bits() {
-        let (k, cpu) = (MOST_INPUTS, Cpu::new(1));
-        for sign in [1.0, -1.0] {
-            let mut out = cpu.zeros(1);
-            let weight = Weight::new(&cpu, 1, k, &vec![sign; k]);
-            let input = Input::new(&cpu, &vec![1.0; k], 1, k);
-            product(&cpu, [1, 1, k], &input, &weight, [&mut out], product::as_it_is);
-            assert!((out[0] - sign * k as f32).abs() < 1.0, "{}", out[0]);
+        let k = MOST_INPUTS;
+        let [ones, minus, half] = [k, 0, k / 2]
+            .map(|n_ones| (0..k).map(|i| if i < n_ones { 1.0 } else { -1.0 }).collect::<Vec<f32>>());
+        for level in Level::available() {
+            let cpu = Cpu::with_level(1, level);
+            for (x, weight, expected) in [
+                (&ones, &ones, 1.0),
+                (&ones, &minus, -1.0),
+                (&minus, &ones, -1.0),
+                (&minus, &minus, 1.0),
+                // 1 and -1 lie halfway between two of 255 steps: they are 127 and -128.
+                (&half, &half, 1.0),
+            ] {
+                let mut out = cpu.zeros(1);
+                let (weights, input) = (Weight::new(&cpu, 1, k, weight), Input::new(&cpu, x, 1, k));
+                product(&cpu, [1, 1, k], &input, &weights, [&mut out], product::as_it_is);
+                let mean = out[0] / k as f32;
+                assert!((mean - expected).abs() < 1e-5, "{level}: {mean} for {expected}");
+            }
         }
     }
 }

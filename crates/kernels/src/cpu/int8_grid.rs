@@ -41,7 +41,7 @@ impl Grid {
         nearest(x * self.factor).min(self.highest)
     }
 
-    /// Writes a row as words, each integer larger by `excess`, which pairs have no room for.
+    /// Writes a row as words of pairs, or of bytes, each of which is larger by `excess`.
     #[inline(always)]
     fn write(self, form: Form, excess: i32, row: &[f32], words: &mut [f32]) {
         if form == Form::Pairs {

@@ -17,7 +17,7 @@ pub enum Level {
     Scalar,
     /// x86-64 with AVX2 and FMA, and for integers AVX-VNNI where the processor has it.
     Avx2,
-    /// x86-64 with AVX-512 F, BW, VL and DQ.
+    /// x86-64 with AVX-512 F, BW, VL and DQ, and for integers VNNI where the processor has it.
     Avx512,
     /// The same with AVX512-BF16, whose products of bf16 numbers it uses.
     Avx512Bf16,

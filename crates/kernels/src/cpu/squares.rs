@@ -74,7 +74,7 @@ pub(super) fn prefetch(address: *const f32) {
     // SAFETY: every AArch64 processor has the instruction, and it reads nothing that the program could see.
     unsafe {
         use std::arch::asm;
-        asm!("prfm pldl1keep, [{0}]", in(reg) address, options(readonly, nostack, preserves_flags));
+        asm!("prfm pldl1keep, [{0}]", in(reg) address.addr(), options(nomem, nostack, preserves_flags));
     }
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = address;

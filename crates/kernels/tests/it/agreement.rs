@@ -128,12 +128,16 @@ fn encoder<O: Ops>(ops: &O, case: &Case, results: &mut Results) {
     keep("attention log sums", &log_sums);
     let mut d_inputs = [ops.scratch(n), ops.scratch(n), ops.scratch(n)];
     ops.attention_backward(inputs, &output, &log_sums, &d_output, d_inputs.each_mut());
-    // Together, to be measured by the largest of all: where every text has one token, those of query and key are differences
-    // of two sums that are equal but for the order of their terms.
-    keep(
-        "attention d_inputs",
-        &ops.upload(&d_inputs.each_ref().map(|d_input| ops.download(d_input)).concat()),
-    );
+    if case.lengths.iter().all(|length| *length == 1) {
+        // Those of query and key are differences of two sums that are equal but for the order of their terms, and are
+        // measured by the largest of all three.
+        let together = d_inputs.each_ref().map(|d_input| ops.download(d_input)).concat();
+        keep("attention d_inputs", &ops.upload(&together));
+    } else {
+        for (name, d_input) in ["query", "key", "value"].iter().zip(&d_inputs) {
+            keep(&format!("attention d_{name}"), d_input);
+        }
+    }
 
     // Residual and norm.
     let (mut sum, residual, mut output) = (draw(n), draw(n), ops.scratch(n));

@@ -97,13 +97,15 @@ pub(crate) fn pairs_panel(level: SimdLevel, panel: &[i32], rows: &[i32], values:
     // checked for.
     #[cfg(target_arch = "x86_64")]
     macro_rules! by {
-        ($level:ident::$function:ident) => {
-            in_blocks::<_, { $level::ROWS }>(
+        ($instructions:ident::$function:ident) => {
+            in_blocks::<_, { $instructions::ROWS }>(
                 rows,
                 pairs,
                 values,
-                |rows, values| unsafe { $level::$function::<{ $level::ROWS }>(panel, rows, values) },
-                |rows, values| unsafe { $level::$function::<1>(panel, rows, values) },
+                |rows, values| unsafe {
+                    $instructions::$function::<{ $instructions::ROWS }>(panel, rows, values)
+                },
+                |rows, values| unsafe { $instructions::$function::<1>(panel, rows, values) },
             )
         };
     }

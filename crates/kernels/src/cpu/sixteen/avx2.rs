@@ -1,7 +1,7 @@
 //! Two registers of AVX2.
 //!
-//! SAFETY of every call: the processor has AVX2 and FMA, and what the type is named after, by the caller's word; eight words are a register, of which
-//! unaligned loads and stores are asked for; a tile is what its caller asked for.
+//! SAFETY of every call: the processor has AVX2 and FMA, and for bytes AVX-VNNI, by the caller's word; eight words are a
+//! register, of which unaligned loads and stores are asked for; a tile is what its caller asked for.
 #![expect(clippy::undocumented_unsafe_blocks, reason = "one reason for all, above")]
 
 use std::arch::x86_64::{

@@ -21,6 +21,18 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+const START: &str =
+    "Start with `sbmoe quickstart`: five minutes from nothing to a trained retriever and its scores.";
+
+const ENVIRONMENT: &str = "\
+Environment variables:
+  SBMOE_SIMD      vector instructions: scalar, avx2, avx512, avx512bf16, amx, neon
+                  (unset: the machine's best)
+  HF_HOME         where models from the hub are kept (unset: ~/.cache/huggingface)
+  HF_TOKEN        the token for private models of the hub
+  HF_ENDPOINT     the hub's address, to name a mirror (unset: https://huggingface.co)
+  HF_HUB_OFFLINE  1 asks nothing of the network";
+
 /// Adapt, judge and run dense retrievers with a mixture-of-experts block.
 ///
 /// The path of the data: collection → train → encode → search → evaluate. Collections are BEIR folders, models are
@@ -29,8 +41,8 @@ use clap::{Parser, Subcommand};
 #[command(
     version,
     max_term_width = 110,
-    after_help = "Start with `sbmoe quickstart`: five minutes from nothing to a \
-    trained retriever and its scores."
+    after_help = START,
+    after_long_help = format!("{START}\n\n{ENVIRONMENT}")
 )]
 struct Cli {
     #[command(subcommand)]

@@ -2,13 +2,14 @@
 
 use std::array;
 
-use super::{Block, Scores};
+use super::{Block, MOST_ROWS, MOST_WIDTH, Scores};
 
 /// Scores `ROWS` documents for `WIDTH` queries.
 ///
 /// # Safety
 /// None is needed; the function is unsafe only to have the type of its siblings.
 pub(super) unsafe fn block<const WIDTH: usize, const ROWS: usize>(block: Block<'_>, scores: &mut Scores) {
+    const { assert!(ROWS <= MOST_ROWS && WIDTH <= MOST_WIDTH, "scores have room") };
     let dim = block.dim;
     let mut sums = [[0.0_f32; WIDTH]; ROWS];
     let panel = &block.panel.as_chunks::<WIDTH>().0[..dim];

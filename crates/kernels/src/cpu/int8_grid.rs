@@ -44,22 +44,26 @@ impl Grid {
     /// Writes a row as words of pairs, or of bytes, each of which is larger by `excess`.
     #[inline(always)]
     fn write(self, form: Form, excess: i32, row: &[f32], words: &mut [f32]) {
-        if form == Form::Pairs {
-            let (even, last) = row.as_chunks::<2>();
-            let words = words_mut(words);
-            for (pair, &[low, high]) in words.iter_mut().zip(even) {
-                *pair = self.nearest(low) & 0xffff | self.nearest(high) << 16;
+        match form {
+            Form::Pairs => {
+                let (even, last) = row.as_chunks::<2>();
+                let words = words_mut(words);
+                for (pair, &[low, high]) in words.iter_mut().zip(even) {
+                    *pair = self.nearest(low) & 0xffff | self.nearest(high) << 16;
+                }
+                if let (Some(pair), &[last]) = (words.last_mut(), last) {
+                    *pair = self.nearest(last) & 0xffff;
+                }
             }
-            if let (Some(pair), &[last]) = (words.last_mut(), last) {
-                *pair = self.nearest(last) & 0xffff;
+            Form::Bytes => {
+                let bytes = bytes_mut(words);
+                let (own, behind) = bytes.split_at_mut(row.len());
+                for (byte, &x) in own.iter_mut().zip(row) {
+                    *byte = self.nearest(x).wrapping_add(excess) as u8;
+                }
+                behind.fill(0);
             }
-        } else {
-            let bytes = bytes_mut(words);
-            let (own, behind) = bytes.split_at_mut(row.len());
-            for (byte, &x) in own.iter_mut().zip(row) {
-                *byte = self.nearest(x).wrapping_add(excess) as u8;
-            }
-            behind.fill(0);
+            form => unreachable!("{form:?} for integers of eight bits"),
         }
     }
 }
@@ -163,7 +167,8 @@ mod tests {
             let (form, mut words) = (Form::of_integers(level), [7.0; 2]);
             let depth = form.words(3);
             let (step, excess) = round_input(level, form, &[0.0, 0.0, 0.0], &mut words[..depth]);
-            assert_eq!(step.to_bits(), 0);
+            let lowest = if form == Form::Bytes { LOWEST_BYTE } else { 0 };
+            assert_eq!((step.to_bits(), excess), (0, lowest));
             assert_eq!(integers(form, &words[..depth])[..3], [excess; 3]);
             assert_eq!(integers(form, &words[..depth])[3..], [0]);
             for bad in [[0.0, f32::NAN, 1.0], [0.0, f32::NEG_INFINITY, 0.0], [f32::INFINITY, 0.0, 0.0]] {

@@ -1,7 +1,7 @@
 //! Four registers of NEON.
 //!
-//! SAFETY of every call: every AArch64 processor has NEON, and what the type is named after by the caller's word; four words
-//! are a register.
+//! SAFETY of every call: every AArch64 processor has NEON, and for bytes `dotprod` by the caller's word; four words are a
+//! register.
 #![expect(clippy::undocumented_unsafe_blocks, reason = "one reason for all, above")]
 
 use std::arch::aarch64::{
@@ -16,7 +16,7 @@ use crate::cpu::lanes::Lanes;
 /// Sums as registers of any kind: how they begin, are read, written and added, and what adds products of words to them,
 /// those of the right operand with the first of `left`.
 ///
-/// The products are assembly because there is no stable intrinsic for bytes, and because the compiler, given f32's, spreads
+/// The products are assembly because the intrinsic for bytes is not stable in the toolchain, and because the compiler, given f32's, spreads
 /// each word of the left operand over a register with an instruction (`ld1r`) that takes a multiplication's place.
 macro_rules! sums {
     (

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs a Linux program on an emulated processor that has AVX-512 (F, BW, VL, DQ), AVX512_VNNI, AVX512_BF16 and
-# AVX-VNNI, so that what is written for those can be tested on a machine without them. For correctness only: nothing can be timed here.
+# AVX-VNNI, so that what is written for those can be tested on a machine without them. For correctness only: nothing can
+# be timed here.
 #
 #   cargo test -p sbmoe-kernels --no-run          prints the paths of the test binaries
 #   tools/emulate_avx512.sh target/debug/deps/it-… --test-threads=1 agreement

@@ -57,33 +57,25 @@ pub(super) fn multiply(
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-fn bf16(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut Columns<'_>) {
-    // SAFETY: this function is compiled for what the type needs.
-    unsafe { blocked::<Avx512Bf16, 12, 2>(left, n, right, accumulate, out) }
+/// [`blocked`], compiled for what a type of sums needs.
+macro_rules! compiled {
+    ($name:ident, $features:literal, $sums:ty, $rows:literal, $wide:literal) => {
+        #[target_feature(enable = $features)]
+        fn $name(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut Columns<'_>) {
+            // SAFETY: this function is compiled for what the type needs.
+            unsafe { blocked::<$sums, $rows, $wide>(left, n, right, accumulate, out) }
+        }
+    };
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn bytes_avx512(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut Columns<'_>) {
-    // SAFETY: this function is compiled for what the type needs.
-    unsafe { blocked::<Avx512Bytes, 12, 2>(left, n, right, accumulate, out) }
-}
-
+compiled!(bf16, "avx512f,avx512bw,avx512bf16", Avx512Bf16, 12, 2);
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,avxvnni")]
-fn bytes_avx2(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut Columns<'_>) {
-    // SAFETY: this function is compiled for what the type needs.
-    unsafe { blocked::<Avx2Bytes, 6, 1>(left, n, right, accumulate, out) }
-}
-
+compiled!(bytes_avx512, "avx512f,avx512bw,avx512vnni", Avx512Bytes, 12, 2);
+#[cfg(target_arch = "x86_64")]
+compiled!(bytes_avx2, "avx2,fma,avxvnni", Avx2Bytes, 6, 1);
 #[cfg(target_arch = "aarch64")]
-#[target_feature(enable = "dotprod")]
-fn bytes_neon(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut Columns<'_>) {
-    // SAFETY: this function is compiled for what the type needs.
-    unsafe { blocked::<NeonBytes, 6, 1>(left, n, right, accumulate, out) }
-}
+compiled!(bytes_neon, "dotprod", NeonBytes, 6, 1);
 
 multiversion! {
     /// The forms that every level has.

@@ -16,8 +16,9 @@ use crate::cpu::lanes::Lanes;
 /// Sums as registers of any kind: how they begin, are read, written and added, and what adds products of words to them,
 /// those of the right operand with the first of `left`.
 ///
-/// The products are assembly because the intrinsic for bytes is not stable in the toolchain, and because the compiler, given f32's, spreads
-/// each word of the left operand over a register with an instruction (`ld1r`) that takes a multiplication's place.
+/// The products are assembly because the intrinsic for bytes is not stable in the toolchain, and because the compiler,
+/// given f32's, spreads each word of the left operand over a register with an instruction (`ld1r`) that takes a
+/// multiplication's place.
 macro_rules! sums {
     (
         $(#[$attribute:meta])* $name:ident([$register:ty; 4]),

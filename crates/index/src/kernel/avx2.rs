@@ -1,10 +1,10 @@
 //! The kernels for AVX2 with FMA: a panel is one or two registers of eight queries wide, or is a single query.
 
 use std::arch::x86_64::{
-    __m256, _CMP_EQ_OQ, _CMP_NLT_UQ, _MM_HINT_T1, _mm_loadu_ps, _mm_prefetch, _mm256_broadcast_ss,
-    _mm256_castpd_ps, _mm256_castps_pd, _mm256_cmp_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_movemask_ps,
-    _mm256_or_ps, _mm256_set_m128, _mm256_set1_ps, _mm256_setr_ps, _mm256_setzero_ps, _mm256_storeu_ps,
-    _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd, _mm256_unpacklo_ps,
+    __m256, _CMP_EQ_OQ, _CMP_NLT_UQ, _MM_HINT_NTA, _MM_HINT_T0, _MM_HINT_T1, _mm_loadu_ps, _mm_prefetch,
+    _mm256_broadcast_ss, _mm256_castpd_ps, _mm256_castps_pd, _mm256_cmp_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
+    _mm256_movemask_ps, _mm256_or_ps, _mm256_set_m128, _mm256_set1_ps, _mm256_setr_ps, _mm256_setzero_ps,
+    _mm256_storeu_ps, _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd, _mm256_unpacklo_ps,
 };
 
 use super::{Block, Scores};
@@ -24,7 +24,7 @@ pub(super) unsafe fn block<const VECTORS: usize, const ROWS: usize>(block: Block
     let rows: [*const f32; ROWS] = std::array::from_fn(|row| block.rows[row * block.dim..].as_ptr());
     for position in 0..block.dim {
         if position % 16 == 0 {
-            prefetch_next(block.rows, position, block.dim);
+            prefetch_next::<_MM_HINT_T1>(block.rows, position, block.dim);
         }
         // SAFETY: `position` is below `dim`, so the panel holds `width` numbers here and each row one.
         unsafe {
@@ -53,52 +53,48 @@ pub(super) unsafe fn block<const VECTORS: usize, const ROWS: usize>(block: Block
     }
 }
 
-/// Scores `GROUPS` × 8 documents for one query: eight documents share a register, for which four positions of each
-/// at a time are transposed. Every document's sum waits for the one before, so that several groups are needed at
-/// once.
+/// Numbers of eight documents up to which they and the next eight stay in a first cache of 32 KiB.
+const NEAR: usize = 4096;
+
+/// Scores eight documents for one query: they share a register, for which four positions of each at a time are
+/// transposed.
+///
+/// One query waits for memory, and the arithmetic of eight documents is behind it by far. They are asked for into the
+/// first cache, since nobody reads them again; more of them at once, or by way of the second cache, arrive more slowly.
 ///
 /// # Safety
-/// The processor must have AVX2 and FMA. `block.panel` must hold `dim` numbers, `block.rows` `GROUPS` × 8 × `dim`,
+/// The processor must have AVX2 and FMA. `block.panel` must hold `dim` numbers, `block.rows` 8 × `dim`,
 /// `block.floors` one.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn lone<const GROUPS: usize>(block: Block<'_>, scores: &mut Scores) {
-    let dim = block.dim;
-    let mut sums = [_mm256_setzero_ps(); GROUPS];
-    let groups: [&[f32]; GROUPS] =
-        std::array::from_fn(|group| &block.rows[group * LANES * dim..][..LANES * dim]);
+pub(super) unsafe fn lone(block: Block<'_>, scores: &mut Scores) {
+    let (dim, rows) = (block.dim, &block.rows[..LANES * block.dim]);
+    let mut sum = _mm256_setzero_ps();
     let whole = dim / 4 * 4;
     for position in (0..whole).step_by(4) {
-        if position % 16 == 0 {
-            prefetch_next(block.rows, position, dim);
+        if position % 16 == 0 && rows.len() <= NEAR {
+            prefetch_next::<_MM_HINT_NTA>(rows, position, dim);
+        } else if position % 16 == 0 {
+            prefetch_next::<_MM_HINT_T0>(rows, position, dim);
         }
-        let queries: [__m256; 4] = std::array::from_fn(|step| _mm256_set1_ps(block.panel[position + step]));
-        for (sum, group) in sums.iter_mut().zip(groups) {
-            // SAFETY: four positions from `position` on are within each of the group's eight rows.
-            let pairs: [__m256; 4] = std::array::from_fn(|row| unsafe {
-                let low = group.as_ptr().add(row * dim + position);
-                _mm256_set_m128(_mm_loadu_ps(low.add(4 * dim)), _mm_loadu_ps(low))
-            });
-            for (query, numbers) in queries.into_iter().zip(transpose(pairs)) {
-                *sum = _mm256_fmadd_ps(query, numbers, *sum);
-            }
+        // SAFETY: four positions from `position` on are within each of the eight rows.
+        let pairs: [__m256; 4] = std::array::from_fn(|row| unsafe {
+            let low = rows.as_ptr().add(row * dim + position);
+            _mm256_set_m128(_mm_loadu_ps(low.add(4 * dim)), _mm_loadu_ps(low))
+        });
+        for (query, numbers) in block.panel[position..].iter().zip(transpose(pairs)) {
+            sum = _mm256_fmadd_ps(_mm256_set1_ps(*query), numbers, sum);
         }
     }
     for position in whole..dim {
         let query = _mm256_set1_ps(block.panel[position]);
-        for (sum, group) in sums.iter_mut().zip(groups) {
-            let [a, b, c, d, e, f, g, h] = std::array::from_fn(|row| group[row * dim + position]);
-            *sum = _mm256_fmadd_ps(query, _mm256_setr_ps(a, b, c, d, e, f, g, h), *sum);
-        }
+        let [a, b, c, d, e, f, g, h] = std::array::from_fn(|row| rows[row * dim + position]);
+        sum = _mm256_fmadd_ps(query, _mm256_setr_ps(a, b, c, d, e, f, g, h), sum);
     }
-    let floor = _mm256_set1_ps(block.floors[0]);
-    for (group, &sum) in sums.iter().enumerate() {
-        let values = &mut scores.values[group * LANES..][..LANES];
-        // SAFETY: the slice holds eight numbers.
-        unsafe { _mm256_storeu_ps(values.as_mut_ptr(), sum) };
-        let bits = candidates(sum, floor);
-        for row in 0..LANES {
-            scores.candidates[group * LANES + row] = (bits >> row) & 1;
-        }
+    // SAFETY: the slice holds eight numbers.
+    unsafe { _mm256_storeu_ps(scores.values[..LANES].as_mut_ptr(), sum) };
+    let bits = candidates(sum, _mm256_set1_ps(block.floors[0]));
+    for (row, candidates) in scores.candidates[..LANES].iter_mut().enumerate() {
+        *candidates = (bits >> row) & 1;
     }
 }
 
@@ -121,11 +117,11 @@ fn transpose([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
 /// Asks for the next share of the rows that follow, in the order in which they lie: a share every sixteen positions
 /// makes all of them.
 #[target_feature(enable = "avx2,fma")]
-fn prefetch_next(rows: &[f32], position: usize, dim: usize) {
+fn prefetch_next<const HINT: i32>(rows: &[f32], position: usize, dim: usize) {
     let count = rows.len() / dim;
     let next = rows.as_ptr().wrapping_add(rows.len() + position * count);
     for line in 0..count {
-        _mm_prefetch::<_MM_HINT_T1>(next.wrapping_add(16 * line).cast());
+        _mm_prefetch::<HINT>(next.wrapping_add(16 * line).cast());
     }
 }
 

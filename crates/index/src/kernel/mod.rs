@@ -15,7 +15,7 @@ pub(crate) mod rounded;
 
 use crate::level::SimdLevel;
 
-/// The most rows that a kernel takes at once. Tiles of documents are multiples of it.
+/// Rows that no kernel exceeds at once, and a multiple of every kernel's. Tiles of documents are multiples of it.
 pub(crate) const MOST_ROWS: usize = 24;
 
 /// The widest panel.
@@ -130,7 +130,7 @@ const PORTABLE: &[Kernel] = &[
 
 #[cfg(target_arch = "x86_64")]
 const AVX2: &[Kernel] = &[
-    Kernel { width: 1, rows: 24, many: avx2::lone::<3>, one: portable::block::<1, 1> },
+    Kernel { width: 1, rows: 8, many: avx2::lone, one: portable::block::<1, 1> },
     Kernel { width: 8, rows: 12, many: avx2::block::<1, 12>, one: avx2::block::<1, 1> },
     Kernel { width: 16, rows: 6, many: avx2::block::<2, 6>, one: avx2::block::<2, 1> },
 ];

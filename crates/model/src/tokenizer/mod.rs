@@ -3,19 +3,22 @@
 //! `tokenizer.json` is used where there is one; else BERT's WordPiece is built from `vocab.txt`
 //! ([`word_piece`](self)). A file's own truncation and padding are disabled: texts are cut here, to a length that
 //! the caller chooses, and never padded.
+//! Words that were met before are looked up ([`words`](self)).
 //! Encoding is single-threaded; a [`Tokenizer`] is shared by reference between threads.
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 
 use tokenizers::Tokenizer as Pipeline;
 
 pub use self::error::TokenizerError;
+use self::words::Words;
 
 mod error;
 mod files;
-mod opening;
 mod word_piece;
+mod words;
 
 /// A tokenizer with the length and lower-casing that belong to a model.
 #[derive(Clone, Debug)]
@@ -27,8 +30,8 @@ pub struct Tokenizer {
     lower_case: bool,
     max_length: usize,
     vocabulary_size: usize,
-    /// Whether a long text need not be read to its end.
-    ends_tokens_at_spaces: bool,
+    /// The words of texts, where their tokens do not depend on their neighbours; all clones share them.
+    words: Option<Arc<Words>>,
 }
 
 impl Tokenizer {
@@ -67,8 +70,8 @@ impl Tokenizer {
         }
         let largest = pipeline.get_vocab(true).into_values().max();
         let vocabulary_size = largest.map_or(0, |largest| largest as usize + 1);
-        let ends_tokens_at_spaces = opening::ends_tokens_at_spaces(&pipeline);
-        Ok(Self { pipeline, before, after, lower_case, max_length, vocabulary_size, ends_tokens_at_spaces })
+        let words = words::are_apart(&pipeline).then(Arc::default);
+        Ok(Self { pipeline, before, after, lower_case, max_length, vocabulary_size, words })
     }
 
     /// The token numbers of a text with its special tokens, at most [`Tokenizer::max_length`] in all; what does not fit
@@ -78,10 +81,9 @@ impl Tokenizer {
     /// A text that the tokenizer's model cannot express, which BERT's always can.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         let room = self.max_length - self.before.len() - self.after.len();
-        let tokens = if self.ends_tokens_at_spaces {
-            opening::tokens(text, room, |opening| self.tokens(opening))?
-        } else {
-            self.tokens(text)?
+        let tokens = match &self.words {
+            Some(words) => words.tokens(text, room, |word| self.tokens(word))?,
+            None => self.tokens(text)?,
         };
         let kept = &tokens[..tokens.len().min(room)];
         Ok([self.before.as_slice(), kept, self.after.as_slice()].concat())

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use sbmoe_model::tokenizer::{Tokenizer, TokenizerError};
 use serde_json::Value;
+use tokenizers::Tokenizer as Pipeline;
 
 use crate::samples::{put, sample};
 
@@ -71,6 +72,31 @@ fn long_texts_are_cut_as_if_they_were_read_to_their_end() {
                 assert_eq!(last, whole.last().unwrap());
             }
         }
+    }
+}
+
+/// Words are looked up one by one; the library reads a text as a whole.
+#[test]
+fn words_apart_give_the_tokens_of_the_whole_text() {
+    let mut whole = Pipeline::from_file(sample("tokenizer/with_json/tokenizer.json")).unwrap();
+    whole.with_padding(None).with_truncation(None).unwrap();
+    let tokenizer = open("with_json", false, 1 << 20);
+    let pieces: Vec<String> = goldens("uncased").into_iter().map(|(text, _)| text).collect();
+    let odd = [
+        "\u{301}", "\u{3a3}", "[SEP]", "[mask]", "\u{0}", "\u{a0}", "\u{3000}", "\r\n", "--", ".", "(",
+        "%),", "\u{fb01}",
+    ];
+    let pieces: Vec<&str> = pieces.iter().map(String::as_str).chain(odd).collect();
+    let mut draw = 1_u64;
+    for _ in 0..2_000 {
+        let mut text = String::new();
+        for _ in 0..6 {
+            draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            text.push_str(pieces[(draw >> 33) as usize % pieces.len()]);
+            text.push_str(["", " ", "\t", "\n  "][(draw >> 61) as usize % 4]);
+        }
+        let expected = whole.encode_fast(text.as_str(), true).unwrap();
+        assert_eq!(tokenizer.encode(&text).unwrap(), expected.get_ids(), "{text:?}");
     }
 }
 

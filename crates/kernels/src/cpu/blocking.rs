@@ -1,40 +1,67 @@
 //! The order in which tiles in registers cover a block of a product: panel by panel, down the rows.
 
 use super::columns::{Columns, Place};
-use super::lanes::Lanes;
-use super::left::Left;
+use super::left::{Layout, Left};
 use super::packing::Panels;
+use super::registers::Operands;
 use super::sixteen::Sixteen;
 
 /// All rows against `WIDE` panels: `ROWS` at a time, then what is left in fours, twos and ones.
 ///
 /// # Safety
-/// As for [`Sixteen`], and the rows and panels are within `out`.
+/// As for [`Sixteen`]; the operands have the rows and panels, which are within `out`.
 #[inline(always)]
-unsafe fn rows<V: Sixteen, const ROWS: usize, const WIDE: usize>(
-    left: Left<'_>,
+unsafe fn rows<V: Sixteen, const ROWS: usize, const WIDE: usize, const TRANSPOSED: bool>(
+    operands: Operands,
     n: usize,
-    panels: [&[Lanes]; WIDE],
     accumulate: bool,
     out: Place,
 ) {
+    let Operands { left, stride, panel, distance, depth } = operands;
+    let next = if TRANSPOSED { 1 } else { stride };
     let mut row = 0;
+    macro_rules! tiles {
+        ($rows:expr) => {
+            while n - row >= $rows {
+                let (left, out) = (left.wrapping_add(row * next), out.from(row, 0));
+                // SAFETY: the caller's word.
+                unsafe {
+                    V::tile::<{ $rows }, WIDE, TRANSPOSED>(
+                        left, stride, panel, distance, depth, accumulate, out,
+                    );
+                }
+                row += $rows;
+            }
+        };
+    }
+    tiles!(ROWS);
+    tiles!(4);
+    tiles!(2);
+    tiles!(1);
+}
+
+/// All rows against all panels, `WIDE` at a time.
+///
+/// # Safety
+/// As for [`rows`].
+#[inline(always)]
+unsafe fn panels<V: Sixteen, const ROWS: usize, const WIDE: usize, const TRANSPOSED: bool>(
+    operands: Operands,
+    [n, panels]: [usize; 2],
+    accumulate: bool,
+    out: Place,
+) {
+    let from = |panel| Operands { panel: operands.panel.wrapping_add(panel * operands.distance), ..operands };
+    let mut panel = 0;
     // SAFETY: the caller's word.
     unsafe {
-        while row + ROWS <= n {
-            V::tile::<ROWS, WIDE>(left, row, panels, accumulate, out.from(row, 0));
-            row += ROWS;
+        while WIDE > 1 && panel + WIDE <= panels {
+            rows::<V, ROWS, WIDE, TRANSPOSED>(from(panel), n, accumulate, out.from(0, panel));
+            panel += WIDE;
         }
-        while row + 4 <= n {
-            V::tile::<4, WIDE>(left, row, panels, accumulate, out.from(row, 0));
-            row += 4;
-        }
-        while row + 2 <= n {
-            V::tile::<2, WIDE>(left, row, panels, accumulate, out.from(row, 0));
-            row += 2;
-        }
-        if row < n {
-            V::tile::<1, WIDE>(left, row, panels, accumulate, out.from(row, 0));
+        while panel < panels {
+            rows::<V, ROWS, 1, TRANSPOSED>(from(panel), n, accumulate, out.from(0, panel));
+            panel += 1;
         }
     }
 }
@@ -43,7 +70,7 @@ unsafe fn rows<V: Sixteen, const ROWS: usize, const WIDE: usize>(
 /// the registers hold, those of `ROWS` rows by `WIDE` panels.
 ///
 /// # Safety
-/// As for [`Sixteen`].
+/// As for [`Sixteen`], but for what the tiles read and write, which is checked here.
 #[inline(always)]
 pub(super) unsafe fn blocked<V: Sixteen, const ROWS: usize, const WIDE: usize>(
     left: Left<'_>,
@@ -52,22 +79,29 @@ pub(super) unsafe fn blocked<V: Sixteen, const ROWS: usize, const WIDE: usize>(
     accumulate: bool,
     out: &mut Columns<'_>,
 ) {
-    let panels = right.len();
-    let out = out.place(n, panels);
-    let mut panel = 0;
-    // SAFETY: the caller's word; the place was made for these rows and panels.
+    let size = [n, right.len()];
+    if size.contains(&0) {
+        return;
+    }
+    let (out, depth) = (out.place(n, right.len()), right.depth());
+    let (stride, is_transposed) = match left.layout {
+        Layout::Rows(stride) => (stride, false),
+        Layout::Columns(stride) => (stride, true),
+    };
+    let [far, near] = if is_transposed { [depth, n] } else { [n, depth] };
+    let needed = if depth == 0 { 0 } else { (far - 1) * stride + near };
+    assert!(needed <= left.values.len(), "a left operand of {} words, {needed} needed", left.values.len());
+    // The last panel, which is cut out, has all of the inner indices; so have those before it.
+    let last = right.get(right.len() - 1).as_ptr();
+    let distance = right.height();
+    let panel = last.wrapping_sub((right.len() - 1) * distance);
+    let operands = Operands { left: left.values.as_ptr(), stride, panel, distance, depth };
+    // SAFETY: the caller's word; operands and place were made for these rows and panels.
     unsafe {
-        while WIDE > 1 && panel + WIDE <= panels {
-            let mut side_by_side = [right.get(panel); WIDE];
-            for (wide, next) in side_by_side.iter_mut().enumerate() {
-                *next = right.get(panel + wide);
-            }
-            rows::<V, ROWS, WIDE>(left, n, side_by_side, accumulate, out.from(0, panel));
-            panel += WIDE;
-        }
-        while panel < panels {
-            rows::<V, ROWS, 1>(left, n, [right.get(panel)], accumulate, out.from(0, panel));
-            panel += 1;
+        if is_transposed {
+            panels::<V, ROWS, WIDE, true>(operands, size, accumulate, out);
+        } else {
+            panels::<V, ROWS, WIDE, false>(operands, size, accumulate, out);
         }
     }
 }

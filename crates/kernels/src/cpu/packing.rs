@@ -47,9 +47,13 @@ impl<'a> Panels<'a> {
     }
 
     /// Rows that take part.
-    #[cfg(target_arch = "x86_64")]
     pub(super) fn depth(self) -> usize {
         self.range[1]
+    }
+
+    /// Rows of a panel in memory.
+    pub(super) fn height(self) -> usize {
+        self.height
     }
 
     #[inline(always)]

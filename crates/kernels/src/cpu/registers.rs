@@ -2,7 +2,6 @@
 
 use super::columns::Place;
 use super::lanes::Lanes;
-use super::left::{Layout, Left};
 use super::sixteen::Sixteen;
 use super::squares::prefetch;
 use super::store::store;
@@ -14,119 +13,99 @@ const AHEAD: usize = 16;
 /// Inner indices from which on a tile takes longer than its place's cache lines are waited for.
 const LONG: usize = 64;
 
+/// Inner indices a turn of the loop, which share the addresses of rows.
+const TURN: usize = 4;
+
+/// What a tile is the product of, in addresses that a call keeps in registers.
+#[derive(Clone, Copy)]
+pub(super) struct Operands {
+    /// The first word of the left operand.
+    pub(super) left: *const f32,
+    /// Words between its rows; between its inner indices where it is transposed.
+    pub(super) stride: usize,
+    /// The right operand's first panel.
+    pub(super) panel: *const Lanes,
+    /// Sixteens between panels.
+    pub(super) distance: usize,
+    /// Inner indices.
+    pub(super) depth: usize,
+}
+
 /// `ROWS` rows by `WIDE` panels of a product, written to `out` or added to what is there.
 ///
 /// # Safety
-/// As for [`Sixteen`]; the tile is within `out`.
+/// As for [`Sixteen`]; the operands have all rows, panels and inner indices, and the tile is within `out`.
 #[inline(always)]
-pub(super) unsafe fn tile<V: Sixteen, const ROWS: usize, const WIDE: usize>(
-    left: Left<'_>,
-    row: usize,
-    panels: [&[Lanes]; WIDE],
+pub(super) unsafe fn tile<V: Sixteen, const ROWS: usize, const WIDE: usize, const TRANSPOSED: bool>(
+    operands: Operands,
     accumulate: bool,
     out: Place,
 ) {
-    if panels[0].len() >= LONG {
+    if operands.depth >= LONG {
         out.ask(ROWS, WIDE);
     }
     // SAFETY: the caller's word.
-    unsafe { store(sums::<V, ROWS, WIDE>(left, row, panels), accumulate, out) }
+    unsafe { store(sums::<V, ROWS, WIDE, TRANSPOSED>(operands), accumulate, out) }
 }
 
 /// The sums of [`tile`].
 ///
 /// # Safety
-/// As for [`Sixteen`].
+/// As for [`tile`].
 #[inline(always)]
-unsafe fn sums<V: Sixteen, const ROWS: usize, const WIDE: usize>(
-    left: Left<'_>,
-    row: usize,
-    panels: [&[Lanes]; WIDE],
+unsafe fn sums<V: Sixteen, const ROWS: usize, const WIDE: usize, const TRANSPOSED: bool>(
+    operands: Operands,
 ) -> [[V; WIDE]; ROWS] {
-    let depth = panels[0].len();
-    // SAFETY: the processor is the caller's word; each layout's places of `ROWS` rows and `depth` inner indices are within
-    // the slices cut here. The compiler does not see it, and its checks would take the place of multiply-adds.
-    unsafe {
-        match left.layout {
-            Layout::Rows(stride) => {
-                let rows = &left.values[row * stride..][..(ROWS - 1) * stride + depth];
-                along(
-                    #[inline(always)]
-                    |k, r| *rows.get_unchecked(r * stride + k),
-                    panels,
-                )
-            }
-            Layout::Columns(stride) => {
-                let columns =
-                    &left.values[row..][..depth.saturating_sub(1) * stride + ROWS.min(depth * ROWS)];
-                along(
-                    #[inline(always)]
-                    |k, r| {
-                        if r == 0 || r == ROWS - 1 {
-                            prefetch(columns.as_ptr().wrapping_add((k + AHEAD) * stride + r));
-                        }
-                        *columns.get_unchecked(k * stride + r)
-                    },
-                    panels,
-                )
-            }
-        }
-    }
-}
-
-/// The tile whose left operand is `left(k, row)`, four inner indices a turn.
-///
-/// # Safety
-/// As for [`Sixteen`]; `left` is asked for every `k` of the panels and every row.
-#[inline(always)]
-unsafe fn along<V: Sixteen, const ROWS: usize, const WIDE: usize>(
-    left: impl Fn(usize, usize) -> f32,
-    panels: [&[Lanes]; WIDE],
-) -> [[V; WIDE]; ROWS] {
-    let depth = panels[0].len();
-    for panel in panels {
-        assert_eq!(panel.len(), depth, "panels of one product are as deep as each other");
-    }
-    // SAFETY: the caller's word; `k` is below every panel's length.
+    let Operands { mut left, stride, mut panel, distance, depth } = operands;
+    let next = if TRANSPOSED { stride } else { 1 };
+    // SAFETY: the caller's word; the places of `ROWS` rows and `depth` inner indices are the operands'. The compiler does
+    // not see it, and its checks would take the place of multiply-adds.
     unsafe {
         let mut sums = [[V::zero(); WIDE]; ROWS];
-        let mut k = 0;
-        while k + 4 <= depth {
-            for k in k..k + 4 {
-                add(&left, panels, k, &mut sums);
+        let whole = panel.wrapping_add(depth / TURN * TURN);
+        while panel != whole {
+            for step in 0..TURN {
+                let left = left.wrapping_add(step * next);
+                add::<V, ROWS, WIDE, TRANSPOSED>(left, stride, panel.add(step), distance, &mut sums);
             }
-            k += 4;
+            panel = panel.add(TURN);
+            left = left.wrapping_add(TURN * next);
         }
-        while k < depth {
-            add(&left, panels, k, &mut sums);
-            k += 1;
+        for _ in 0..depth % TURN {
+            add::<V, ROWS, WIDE, TRANSPOSED>(left, stride, panel, distance, &mut sums);
+            panel = panel.add(1);
+            left = left.wrapping_add(next);
         }
         sums
     }
 }
 
-/// Adds the products of inner index `k` to the sums: a function, because a closure stays a call here, and each of its
+/// Adds the products of one inner index to the sums: a function, because a closure stays a call here, and each of its
 /// instructions too.
 ///
 /// # Safety
-/// As for [`along`].
+/// As for [`tile`].
 #[inline(always)]
-unsafe fn add<V: Sixteen, const ROWS: usize, const WIDE: usize>(
-    left: &impl Fn(usize, usize) -> f32,
-    panels: [&[Lanes]; WIDE],
-    k: usize,
+unsafe fn add<V: Sixteen, const ROWS: usize, const WIDE: usize, const TRANSPOSED: bool>(
+    left: *const f32,
+    stride: usize,
+    panel: *const Lanes,
+    distance: usize,
     sums: &mut [[V; WIDE]; ROWS],
 ) {
     // SAFETY: the caller's word.
     unsafe {
         let mut columns = [V::zero(); WIDE];
-        for (panel, columns) in panels.iter().zip(&mut columns) {
-            *columns = V::load(panel.get_unchecked(k));
+        for (wide, columns) in columns.iter_mut().enumerate() {
+            *columns = V::load(&*panel.add(wide * distance));
         }
-        for (r, sums) in sums.iter_mut().enumerate() {
-            let left = left(k, r);
+        for (row, sums) in sums.iter_mut().enumerate() {
+            if TRANSPOSED && (row == 0 || row == ROWS - 1) {
+                prefetch(left.wrapping_add(AHEAD * stride + row));
+            }
+            let word = *left.add(if TRANSPOSED { row } else { row * stride });
             for (sum, columns) in sums.iter_mut().zip(columns) {
-                *sum = sum.add_product(left, columns);
+                *sum = sum.add_product(word, columns);
             }
         }
     }

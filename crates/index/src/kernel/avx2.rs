@@ -53,14 +53,14 @@ pub(super) unsafe fn block<const VECTORS: usize, const ROWS: usize>(block: Block
     }
 }
 
-/// Numbers of eight documents up to which they and the next eight stay in a first cache of 32 KiB.
-const NEAR: usize = 4096;
+/// Numbers of eight documents up to which they, the next eight and the query fit a first cache of 32 KiB.
+const NEAR: usize = 3968;
 
 /// Scores eight documents for one query: they share a register, for which four positions of each at a time are
 /// transposed.
 ///
 /// One query waits for memory, and the arithmetic of eight documents is behind it by far. They are asked for into the
-/// first cache, since nobody reads them again; more of them at once, or by way of the second cache, arrive more slowly.
+/// first cache, since a query alone reads them once; more of them at once, or by way of the second cache, arrive more slowly.
 ///
 /// # Safety
 /// The processor must have AVX2 and FMA. `block.panel` must hold `dim` numbers, `block.rows` 8 × `dim`,
@@ -71,10 +71,12 @@ pub(super) unsafe fn lone(block: Block<'_>, scores: &mut Scores) {
     let mut sum = _mm256_setzero_ps();
     let whole = dim / 4 * 4;
     for position in (0..whole).step_by(4) {
-        if position % 16 == 0 && rows.len() <= NEAR {
-            prefetch_next::<_MM_HINT_NTA>(rows, position, dim);
-        } else if position % 16 == 0 {
-            prefetch_next::<_MM_HINT_T0>(rows, position, dim);
+        if position % 16 == 0 {
+            if rows.len() <= NEAR {
+                prefetch_next::<_MM_HINT_NTA>(rows, position, dim);
+            } else {
+                prefetch_next::<_MM_HINT_T0>(rows, position, dim);
+            }
         }
         // SAFETY: four positions from `position` on are within each of the eight rows.
         let pairs: [__m256; 4] = std::array::from_fn(|row| unsafe {

@@ -128,6 +128,22 @@ const PORTABLE: &[Kernel] = &[
     },
 ];
 
+/// Whether tiles of documents are whole blocks of each kernel.
+const fn divide_tiles(kernels: &[Kernel]) -> bool {
+    let mut i = 0;
+    while i < kernels.len() {
+        if !MOST_ROWS.is_multiple_of(kernels[i].rows) {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+const _: () = assert!(divide_tiles(PORTABLE));
+#[cfg(target_arch = "x86_64")]
+const _: () = assert!(divide_tiles(AVX2) && divide_tiles(AVX512));
+
 #[cfg(target_arch = "x86_64")]
 const AVX2: &[Kernel] = &[
     Kernel { width: 1, rows: 8, many: avx2::lone, one: portable::block::<1, 1> },

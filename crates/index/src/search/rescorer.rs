@@ -1,7 +1,7 @@
 //! Scores of documents here and there: their f32 rows are gathered side by side for the kernel of one query.
 
 use crate::hit::DocOrdinal;
-use crate::kernel::{Block, Kernel, Scores};
+use crate::kernel::{Block, Kernel, MOST_ROWS, Scores};
 use crate::level::SimdLevel;
 
 /// Rows that are asked for before the one that is copied: they lie anywhere in memory, and waiting for each in turn
@@ -30,23 +30,26 @@ impl Rescorer {
     ) {
         let dim = query.len();
         // Places without a document score what an earlier one left there, and nobody asks.
-        self.rows.resize(self.kernel.rows * dim, 0.0);
+        self.rows.resize(MOST_ROWS * dim, 0.0);
         let row_of = |document: DocOrdinal| &vectors[document as usize * dim..][..dim];
         let mut documents = documents.peekable();
-        let mut gathered = Vec::with_capacity(self.kernel.rows);
+        let mut gathered = Vec::with_capacity(MOST_ROWS);
         while documents.peek().is_some() {
             gathered.clear();
-            gathered.extend(documents.by_ref().take(self.kernel.rows));
+            gathered.extend(documents.by_ref().take(MOST_ROWS));
             for (place, row) in self.rows.chunks_exact_mut(dim).enumerate().take(gathered.len()) {
                 if let Some(&later) = gathered.get(place + AHEAD) {
                     prefetch(row_of(later));
                 }
                 row.copy_from_slice(row_of(gathered[place]));
             }
-            let block = Block { panel: query, rows: &self.rows, dim, floors: &[f32::INFINITY] };
-            self.kernel.score(block, &mut self.scores);
-            for (&document, &score) in gathered.iter().zip(&self.scores.values) {
-                take(document, score);
+            let blocks = self.rows.chunks_exact(self.kernel.rows * dim);
+            for (documents, rows) in gathered.chunks(self.kernel.rows).zip(blocks) {
+                let block = Block { panel: query, rows, dim, floors: &[f32::INFINITY] };
+                self.kernel.score(block, &mut self.scores);
+                for (&document, &score) in documents.iter().zip(&self.scores.values) {
+                    take(document, score);
+                }
             }
         }
     }

@@ -9,7 +9,7 @@ use super::sixteen::Sixteen;
 /// All rows against `WIDE` panels: `ROWS` at a time, then what is left in fours, twos and ones.
 ///
 /// # Safety
-/// As for [`Sixteen`]; the operands have the rows and panels, which are within `out`.
+/// As for [`Sixteen`]; the operands have the rows, panels and inner indices, and `out` has room for the sums.
 #[inline(always)]
 unsafe fn rows<V: Sixteen, const ROWS: usize, const WIDE: usize, const TRANSPOSED: bool>(
     operands: Operands,
@@ -88,13 +88,13 @@ pub(super) unsafe fn blocked<V: Sixteen, const ROWS: usize, const WIDE: usize>(
         Layout::Rows(stride) => (stride, false),
         Layout::Columns(stride) => (stride, true),
     };
-    let [far, near] = if is_transposed { [depth, n] } else { [n, depth] };
-    let needed = if depth == 0 { 0 } else { (far - 1) * stride + near };
+    let [outer, inner] = if is_transposed { [depth, n] } else { [n, depth] };
+    let needed = if depth == 0 { 0 } else { (outer - 1) * stride + inner };
     assert!(needed <= left.values.len(), "a left operand of {} words, {needed} needed", left.values.len());
-    // The last panel, which is cut out, has all of the inner indices; so have those before it.
-    let last = right.get(right.len() - 1).as_ptr();
-    let distance = right.height();
-    let panel = last.wrapping_sub((right.len() - 1) * distance);
+    let (panel, distance) = (right.start(), right.height());
+    let needed = (right.len() - 1) * distance + depth;
+    assert!(needed <= panel.len(), "panels of {} rows, {needed} needed", panel.len());
+    let panel = panel.as_ptr();
     let operands = Operands { left: left.values.as_ptr(), stride, panel, distance, depth };
     // SAFETY: the caller's word; operands and place were made for these rows and panels.
     unsafe {
@@ -116,44 +116,35 @@ mod tests {
     use super::*;
     use crate::Key;
 
+    /// Rows of panels that do not take part: before those that do, and behind them.
+    const AROUND: [usize; 2] = [2, 1];
+
+    fn draw(purpose: &str, n: usize) -> Vec<f32> {
+        (0..n).map(|i| Key::new(1).purpose(purpose).with(i as u64).normal() as f32).collect()
+    }
+
     /// A blocking, whichever level uses it, against a plain loop.
-    fn check<const ROWS: usize, const WIDE: usize>(
-        n: usize,
-        depth: usize,
-        columns: usize,
-        is_transposed: bool,
-    ) {
-        let draw = |purpose: &str, n: usize| -> Vec<f32> {
-            (0..n).map(|i| Key::new(1).purpose(purpose).with(i as u64).normal() as f32).collect()
-        };
+    fn check<const ROWS: usize, const WIDE: usize>([n, depth, columns]: [usize; 3], is_transposed: bool) {
         let stride = if is_transposed { n } else { depth } + 3;
         let left = draw("left", stride * n.max(depth));
-        let values = draw("right", depth * columns);
-        let mut packed = vec![f32::NAN; panels(columns) * LANES * depth];
-        pack(Level::Scalar, Rows { values: &values, stride: columns, columns }, depth, &mut packed);
+        let height = depth + AROUND[0] + AROUND[1];
+        let values = draw("right", height * columns);
+        let mut packed = vec![f32::NAN; panels(columns) * LANES * height];
+        pack(Level::Scalar, Rows { values: &values, stride: columns, columns }, height, &mut packed);
         let mut out = vec![1.0; n * columns];
         let operand = if is_transposed { Left::columns(&left, stride) } else { Left::rows(&left, stride) };
-        let right = Panels::new(Form::Single, &packed, depth);
-        let product = |operand, accumulate, out: &mut [f32]| {
+        let right = Panels::new(Form::Single, &packed, height).rows(AROUND[0], depth);
+        for accumulate in [false, true] {
+            let out = &mut Columns::whole(&mut out, columns);
             // SAFETY: every processor has the portable instructions.
-            unsafe {
-                blocked::<Portable<false>, ROWS, WIDE>(
-                    operand,
-                    n,
-                    right,
-                    accumulate,
-                    &mut Columns::whole(out, columns),
-                );
-            };
-        };
-        product(operand, false, &mut out);
-        product(operand, true, &mut out);
+            unsafe { blocked::<Portable<false>, ROWS, WIDE>(operand, n, right, accumulate, out) };
+        }
         for row in 0..n {
             for column in 0..columns {
                 let mut sum = 0.0;
                 for k in 0..depth {
                     let left = if is_transposed { left[k * stride + row] } else { left[row * stride + k] };
-                    sum += left * values[k * columns + column];
+                    sum += left * values[(k + AROUND[0]) * columns + column];
                 }
                 let found = out[row * columns + column];
                 assert_eq!(
@@ -168,13 +159,42 @@ mod tests {
     #[test]
     fn every_blocking_gives_the_sums_in_order() {
         for n in [1, 5, 12, 31] {
-            for columns in [5, 32, 50] {
+            for (depth, columns) in [(1, 5), (2, 32), (3, 50), (4, 16), (7, 33), (9, 50)] {
                 for is_transposed in [false, true] {
-                    check::<2, 1>(n, 9, columns, is_transposed);
-                    check::<6, 1>(n, 9, columns, is_transposed);
-                    check::<12, 2>(n, 9, columns, is_transposed);
+                    check::<2, 1>([n, depth, columns], is_transposed);
+                    check::<6, 1>([n, depth, columns], is_transposed);
+                    check::<12, 2>([n, depth, columns], is_transposed);
                 }
             }
         }
+    }
+
+    /// A product of 3 × 16 × 5 with a left operand of so many words.
+    fn with_words(words: usize, is_transposed: bool) {
+        let (left, packed, mut out) = (vec![1.0; words], vec![1.0; LANES * 5], vec![0.0; 3 * LANES]);
+        let left = if is_transposed { Left::columns(&left, 4) } else { Left::rows(&left, 6) };
+        let right = Panels::new(Form::Single, &packed, 5);
+        // SAFETY: every processor has the portable instructions.
+        unsafe {
+            blocked::<Portable<false>, 2, 1>(left, 3, right, false, &mut Columns::whole(&mut out, LANES));
+        }
+    }
+
+    #[test]
+    fn an_operand_may_end_with_its_last_word() {
+        with_words(2 * 6 + 5, false);
+        with_words(4 * 4 + 3, true);
+    }
+
+    #[test]
+    #[should_panic(expected = "a left operand of 16 words, 17 needed")]
+    fn rows_that_are_too_short_are_refused() {
+        with_words(2 * 6 + 4, false);
+    }
+
+    #[test]
+    #[should_panic(expected = "a left operand of 18 words, 19 needed")]
+    fn columns_that_are_too_short_are_refused() {
+        with_words(4 * 4 + 2, true);
     }
 }

@@ -51,9 +51,14 @@ impl<'a> Panels<'a> {
         self.range[1]
     }
 
-    /// Rows of a panel in memory.
+    /// Rows of a panel in memory, which is how many sixteens lie from panel to panel.
     pub(super) fn height(self) -> usize {
         self.height
+    }
+
+    /// The first row that takes part of the first panel, and what follows it.
+    pub(super) fn start(self) -> &'a [Lanes] {
+        &self.values.as_chunks().0[self.range[0]..]
     }
 
     #[inline(always)]

@@ -2,9 +2,10 @@
 //! twentieth of the time that a tokenizer takes for it.
 
 use std::collections::HashMap;
+use std::mem;
 use std::sync::{PoisonError, RwLock};
 
-use tokenizers::{NormalizerWrapper, PreTokenizerWrapper, Tokenizer as Pipeline};
+use tokenizers::{ModelWrapper, NormalizerWrapper, PreTokenizerWrapper, Tokenizer as Pipeline};
 
 /// Bytes of the longest word that is remembered.
 const LONGEST: usize = 32;
@@ -12,28 +13,38 @@ const LONGEST: usize = 32;
 /// Words that are remembered, some 100 bytes each; then all are forgotten, so that a text in another language finds room.
 const MOST: usize = 1 << 15;
 
-/// What a word may be cut from at its ends: punctuation that is a token of its own in BERT's tokenizer.
+/// What a word may be cut from at its ends: punctuation that is a token of its own in BERT's tokenizer, a byte each.
 const POINTS: [char; 8] = ['.', ',', ';', ':', '(', ')', '%', '"'];
 
+const _: () = {
+    let mut i = 0;
+    while i < POINTS.len() {
+        assert!(POINTS[i].is_ascii(), "a point is a byte");
+        i += 1;
+    }
+};
+
 /// Whether the tokens of a text are those of its [`pieces`]: so it is with BERT's, unless somebody added a token with a
-/// space or a point inside.
+/// space or a point inside, or one that is looked for in what normalizing leaves, where they may come from elsewhere.
 pub(super) fn are_apart(pipeline: &Pipeline) -> bool {
     matches!(pipeline.get_normalizer(), None | Some(NormalizerWrapper::BertNormalizer(_)))
         && matches!(pipeline.get_pre_tokenizer(), Some(PreTokenizerWrapper::BertPreTokenizer(_)))
-        && pipeline
-            .get_added_tokens_decoder()
-            .values()
-            .all(|token| !token.content.contains(|c: char| c.is_whitespace() || POINTS.contains(&c)))
+        && matches!(pipeline.get_model(), ModelWrapper::WordPiece(_))
+        && pipeline.get_added_tokens_decoder().values().all(|token| {
+            !token.normalized && !token.content.contains(|c: char| c.is_whitespace() || POINTS.contains(&c))
+        })
 }
 
 /// A text's words, without the points around them, and those points.
 fn pieces(text: &str) -> impl Iterator<Item = &str> {
-    text.split([' ', '\n', '\t', '\r']).flat_map(|word| {
+    let words = text.split([' ', '\n', '\t', '\r']);
+    let pieces = words.flat_map(|word| {
         let start = word.len() - word.trim_start_matches(POINTS).len();
         let end = word.trim_end_matches(POINTS).len().max(start);
         let point = |place| &word[place..=place];
         (0..start).map(point).chain([&word[start..end]]).chain((end..word.len()).map(point))
-    })
+    });
+    pieces.filter(|piece| !piece.is_empty())
 }
 
 /// Words and their tokens.
@@ -52,7 +63,7 @@ impl Words {
         tokenize: impl Fn(&str) -> Result<Vec<u32>, E>,
     ) -> Result<Vec<u32>, E> {
         let mut tokens = Vec::new();
-        for word in pieces(text).filter(|word| !word.is_empty()) {
+        for word in pieces(text) {
             if tokens.len() >= room {
                 break;
             }
@@ -77,11 +88,13 @@ impl Words {
         if word.len() > LONGEST {
             return;
         }
+        let (word, tokens) = (word.into(), tokens.into());
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST {
-            known.clear();
-        }
-        known.insert(word.into(), tokens.into());
+        let forgotten = if known.len() >= MOST { mem::take(&mut *known) } else { HashMap::new() };
+        known.insert(word, tokens);
+        // Many words take a while to be freed: nobody waits for it.
+        drop(known);
+        drop(forgotten);
     }
 }
 
@@ -98,7 +111,7 @@ mod tests {
 
     #[test]
     fn words_are_without_the_points_around_them() {
-        let found: Vec<&str> = pieces("(a.b, ...\t%").filter(|piece| !piece.is_empty()).collect();
+        let found: Vec<&str> = pieces("(a.b, ...\t%").collect();
         assert_eq!(found, ["(", "a.b", ",", ".", ".", ".", "%"]);
     }
 

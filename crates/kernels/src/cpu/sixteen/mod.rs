@@ -52,7 +52,8 @@ pub(super) use portable::{Portable, PortablePairs};
 ///
 /// # Safety
 /// Every function needs a processor that has the type's instructions, and a caller that is compiled for them, or it
-/// becomes a call of its own; [`Sixteen::tile`] also that the tile is within `out`.
+/// becomes a call of its own; [`Sixteen::tile`] also that the operands have all of the tile's rows, panels and inner indices, and
+/// that the tile is within `out`.
 pub(super) trait Sixteen: Copy {
     unsafe fn zero() -> Self;
     unsafe fn load(from: &Lanes) -> Self;

@@ -66,6 +66,8 @@ impl<'a> Panels<'a> {
         self.values.len() / (self.height * LANES)
     }
 
+    /// The rows of a panel that take part.
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     pub(super) fn get(self, panel: usize) -> &'a [Lanes] {
         let [first, depth] = self.range;

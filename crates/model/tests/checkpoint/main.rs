@@ -15,3 +15,4 @@ mod samples;
 mod saved;
 mod selection;
 mod tokenizers;
+mod words;

@@ -17,6 +17,18 @@ pub(crate) fn goldens(configuration: &str) -> Vec<(String, Vec<u32>)> {
     texts.into_iter().zip(ids).collect()
 }
 
+/// A tokenizer's file with one more added token, and that token's number.
+pub(crate) fn file_with(token: &str) -> (Value, u32) {
+    let content = fs_err::read(sample("tokenizer/with_json/tokenizer.json")).unwrap();
+    let mut file: Value = serde_json::from_slice(&content).unwrap();
+    let number = file["model"]["vocab"].as_object().unwrap().len() as u32;
+    let mut added = file["added_tokens"][0].clone();
+    added["id"] = number.into();
+    added["content"] = token.into();
+    file["added_tokens"].as_array_mut().unwrap().push(added);
+    (file, number)
+}
+
 fn open(name: &str, lower_case: bool, max_length: usize) -> Tokenizer {
     Tokenizer::open(&sample(&format!("tokenizer/{name}")), lower_case, max_length).unwrap()
 }
@@ -77,19 +89,13 @@ fn long_texts_are_cut_as_if_they_were_read_to_their_end() {
 /// Such a text is read to its end: cut at a space, it could lose what the token begins with.
 #[test]
 fn an_added_token_may_hold_a_space() {
-    let content = fs_err::read(sample("tokenizer/with_json/tokenizer.json")).unwrap();
-    let mut file: Value = serde_json::from_slice(&content).unwrap();
-    let number = file["model"]["vocab"].as_object().unwrap().len();
-    let mut token = file["added_tokens"][0].clone();
-    token["id"] = number.into();
-    token["content"] = "the cafe".into();
-    file["added_tokens"].as_array_mut().unwrap().push(token);
+    let (file, number) = file_with("the cafe");
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "tokenizer.json", file.to_string());
     let open = |max_length| Tokenizer::open(dir.path(), false, max_length).unwrap();
     let text = "athe cafe ".repeat(5_000);
     let whole = open(1 << 20).encode(&text).unwrap();
-    assert!(whole.contains(&(number as u32)), "the token is found");
+    assert!(whole.contains(&number), "the token is found");
     for max_length in [3, 16, 99, 256] {
         let cut = open(max_length).encode(&text).unwrap();
         assert_eq!(cut[..max_length - 1], whole[..max_length - 1], "{max_length}");

@@ -1,29 +1,19 @@
 //! Words that are looked up one by one give the tokens that the library finds in a text as a whole.
 
+use sbmoe_kernels::Key;
 use sbmoe_model::tokenizer::Tokenizer;
 use serde_json::Value;
 use tokenizers::Tokenizer as Pipeline;
 
-use crate::samples::{put, sample};
-use crate::tokenizers::goldens;
+use crate::samples::put;
+use crate::tokenizers::{file_with, goldens};
 
-/// A tokenizer's file with another normalizer and one more added token.
-fn changed(normalizer: &Value, token: &str) -> tempfile::TempDir {
-    let content = fs_err::read(sample("tokenizer/with_json/tokenizer.json")).unwrap();
-    let mut file: Value = serde_json::from_slice(&content).unwrap();
-    let mut added = file["added_tokens"][0].clone();
-    added["id"] = file["model"]["vocab"].as_object().unwrap().len().into();
-    added["content"] = token.into();
-    file["added_tokens"].as_array_mut().unwrap().push(added);
+/// Drawn texts under a normalizer, with one more added token.
+fn compare_with_whole_texts(normalizer: &Value, token: &str, lower_case: bool) {
+    let (mut file, _) = file_with(token);
     file["normalizer"] = normalizer.clone();
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "tokenizer.json", file.to_string());
-    dir
-}
-
-/// Words are looked up one by one; the library reads a text as a whole.
-fn compare_with_whole_texts(normalizer: &Value, token: &str, lower_case: bool) {
-    let dir = changed(normalizer, token);
     let mut whole = Pipeline::from_file(dir.path().join("tokenizer.json")).unwrap();
     whole.with_padding(None).with_truncation(None).unwrap();
     let tokenizer = Tokenizer::open(dir.path(), lower_case, 1 << 20).unwrap();
@@ -51,13 +41,12 @@ fn compare_with_whole_texts(normalizer: &Value, token: &str, lower_case: bool) {
         "<x>",
     ];
     let pieces: Vec<&str> = pieces.iter().map(String::as_str).chain(odd).collect();
-    let mut draw = 1_u64;
-    for _ in 0..400 {
+    for number in 0..400 {
         let mut text = String::new();
-        for _ in 0..6 {
-            draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            text.push_str(pieces[(draw >> 33) as usize % pieces.len()]);
-            text.push_str(["", " ", "\t", "\n  "][(draw >> 61) as usize % 4]);
+        for place in 0..6 {
+            let draw = Key::new(1).with(number).with(place);
+            text.push_str(pieces[draw.below(pieces.len())]);
+            text.push_str(["", " ", "\t", "\n  "][draw.purpose("space").below(4)]);
         }
         let read = if lower_case { text.to_lowercase() } else { text.clone() };
         let expected = whole.encode_fast(read.as_str(), true).unwrap();

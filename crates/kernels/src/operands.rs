@@ -38,6 +38,17 @@ pub struct AffineGradient<'a, B> {
     pub bias: &'a mut B,
 }
 
+/// What a linear layer's backward reads besides its input, and where the gradients of its parameters are added.
+#[derive(Debug)]
+pub struct LinearBackward<'a, B> {
+    /// `[outputs, inputs]`.
+    pub weight: &'a B,
+    /// `[rows, outputs]`: the gradient of the output.
+    pub d_output: &'a B,
+    /// Of the weight and the bias.
+    pub gradient: AffineGradient<'a, B>,
+}
+
 /// The three tables whose rows sum to a token's embedding; every token is of type 0.
 #[derive(Debug)]
 pub struct EmbeddingTables<'a, B> {
@@ -87,6 +98,15 @@ pub struct LinearSize {
     pub outputs: usize,
     /// What both operands are rounded to; an implementation may do better.
     pub precision: Precision,
+}
+
+/// The products that a weight is laid out for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passes {
+    /// A layer's output.
+    Forward,
+    /// The gradient of its input, too.
+    ForwardAndBackward,
 }
 
 /// The function after a linear layer.

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use crate::{
     Activation, AdamwStep, Affine, AffineGradient, Agreement, AttentionInputs, ContrastiveInputs, Dropout,
-    EmbeddingGradient, EmbeddingTables, LinearSize, NormOutput, Numbers, Pooling, Precision, Tokens,
+    EmbeddingGradient, EmbeddingTables, LinearBackward, LinearSize, NormOutput, Numbers, Passes, Pooling,
+    Precision, Tokens,
 };
 
 /// The operator set of one device.
@@ -105,10 +106,16 @@ pub trait Ops: Send + Sync {
         gradient: EmbeddingGradient<'_, Self::Buffer>,
     );
 
-    /// Lays out the weight `[outputs, inputs]` of a linear layer for every [`Ops::linear`] in `precision` until the
-    /// weight changes; results are the same without. An implementation may have nothing to lay out.
-    fn prepare_weight(&self, outputs: usize, inputs: usize, precision: Precision, weight: &mut Self::Buffer) {
-        let _ = (outputs, inputs, precision, weight);
+    /// Lays out the weight `[outputs, inputs]` of a linear layer for all of its products of these `passes` in `precision`
+    /// until the weight changes; results are the same without. An implementation may have nothing to lay out.
+    fn prepare_weight(
+        &self,
+        [outputs, inputs]: [usize; 2],
+        precision: Precision,
+        passes: Passes,
+        weight: &mut Self::Buffer,
+    ) {
+        let _ = (outputs, inputs, precision, passes, weight);
     }
     /// `output = activation(x · weightᵀ + bias)`; `before`, when asked for, receives what the activation was taken of.
     fn linear(
@@ -169,6 +176,34 @@ pub trait Ops: Send + Sync {
         d_output: &Self::Buffer,
         dx: &mut Self::Buffer,
     );
+    /// Backward of a linear layer that reads `activation(x)`: adds the parameters' gradients, and writes that of `x`.
+    fn linear_backward(
+        &self,
+        size: LinearSize,
+        activation: Activation,
+        x: &Self::Buffer,
+        LinearBackward { weight, d_output, gradient }: LinearBackward<'_, Self::Buffer>,
+        dx: &mut Self::Buffer,
+    ) {
+        let mut activated = self.scratch(size.rows * size.inputs);
+        self.activate(activation, x, &mut activated);
+        self.linear_backward_parameters(size, &activated, d_output, gradient);
+        self.linear_backward_input(size, weight, d_output, dx);
+        self.activate_backward(activation, x, dx);
+    }
+    /// Backward of [`Ops::linears`]: adds the parameters' gradients, and that of `x` to `dx`.
+    fn linears_backward_add<const N: usize>(
+        &self,
+        size: LinearSize,
+        x: &Self::Buffer,
+        layers: [LinearBackward<'_, Self::Buffer>; N],
+        dx: &mut Self::Buffer,
+    ) {
+        for LinearBackward { weight, d_output, gradient } in layers {
+            self.linear_backward_parameters(size, x, d_output, gradient);
+            self.linear_backward_input_add(size, weight, d_output, dx);
+        }
+    }
     /// `output = activation(before)`.
     fn activate(&self, activation: Activation, before: &Self::Buffer, output: &mut Self::Buffer);
     /// `gradient *= activation'(before)`.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use sbmoe_kernels::{Ops, Precision};
+use sbmoe_kernels::{Ops, Passes, Precision};
 
 use crate::architecture::Architecture;
 use crate::checkpoint::{Checkpoint, CheckpointError, NamedTensor, Wanted};
@@ -66,11 +66,7 @@ impl<O: Ops> Retriever<O> {
     /// lasts until the parameters change, and takes as much memory again as the layers' weights (half of it in integers).
     pub fn prepare(&mut self, precision: Precision) {
         self.architecture.bert.set_precision(precision);
-        let Architecture { bert, layout, .. } = &self.architecture;
-        for id in bert.product_weights() {
-            let shape = &layout.get(id).shape;
-            self.ops.prepare_weight(shape[0], shape[1], precision, self.parameters.get_mut(id));
-        }
+        self.architecture.bert.prepare_weights(&*self.ops, Passes::Forward, &mut self.parameters);
     }
 
     /// Replaces the block by a fresh one, or removes it.

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use sbmoe_kernels::{Key, Ops};
+use sbmoe_kernels::{Key, Ops, Passes};
 use sbmoe_model::architecture::Architecture;
 use sbmoe_model::moe::TrainGate;
 use sbmoe_model::parameters::Tensors;
@@ -127,6 +127,10 @@ pub fn train<O: Ops>(
             let rate_multiplier = config.rate_multiplier(position.steps, steps);
             // One stay for the whole step: every other one wakes the threads of the device again.
             let (result, gradient_norm) = ops.within(|| {
+                if matches!(inputs, Inputs::Tokens { .. }) {
+                    // Every part of the batch takes all of the encoder's weights, forward and back.
+                    architecture.bert.prepare_weights(*ops, Passes::ForwardAndBackward, parameters);
+                }
                 let result =
                     gradients(*ops, architecture, parameters, (inputs, batch), config, key, &mut own);
                 let move_all = || {

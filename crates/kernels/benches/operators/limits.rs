@@ -15,13 +15,8 @@ pub(crate) struct Limits {
 
 impl Limits {
     pub(crate) fn new(cpu: &Cpu, repetitions: usize) -> Self {
-        let arithmetic = [Precision::F32, Precision::Bf16, Precision::Int8].map(|precision| {
-            let mut flops = 0;
-            let seconds = fastest(repetitions, &mut || {
-                flops = cpu.pool().broadcast(|_| registers(cpu.level(), precision)).into_iter().sum();
-            });
-            flops as f64 / seconds
-        });
+        let arithmetic = [Precision::F32, Precision::Bf16, Precision::Int8]
+            .map(|precision| register_loop(cpu, precision, repetitions));
         let n = 1 << 23;
         let memory = fastest(repetitions, &mut || {
             cpu.pool().broadcast(|_| {
@@ -38,6 +33,19 @@ impl Limits {
         self.arithmetic[precision as usize]
     }
 }
+
+/// Operations a second of all threads together.
+pub(crate) fn register_loop(cpu: &Cpu, precision: Precision, repetitions: usize) -> f64 {
+    let mut operations = 0;
+    let seconds = fastest(repetitions, &mut || {
+        let run = || (0..LOOPS).map(|_| registers(cpu.level(), precision)).sum::<usize>();
+        operations = cpu.pool().broadcast(|_| run()).into_iter().sum();
+    });
+    operations as f64 / seconds
+}
+
+/// Loops that follow each other, so that waking a thread takes no part of their time that counts.
+const LOOPS: usize = 10;
 
 /// Turns of a loop.
 const TURNS: usize = 1_000_000;

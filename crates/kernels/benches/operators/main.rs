@@ -15,7 +15,7 @@ use std::time::Instant;
 use gemm::Parallelism;
 use sbmoe_kernels::{
     Activation, AdamwStep, Affine, AffineGradient, AttentionInputs, ContrastiveInputs, Cpu, Dropout,
-    EmbeddingGradient, EmbeddingTables, Key, LinearSize, NormOutput, Ops, Pooling, Precision, Tokens,
+    EmbeddingGradient, EmbeddingTables, Key, LinearSize, NormOutput, Ops, Passes, Pooling, Precision, Tokens,
 };
 
 use limits::Limits;
@@ -134,7 +134,7 @@ fn linear(bench: &Bench, tokens: &Tokens) {
         });
         for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
             let mut prepared = ops.upload(&ops.download(&weight));
-            ops.prepare_weight(outputs, inputs, precision, &mut prepared);
+            ops.prepare_weight([outputs, inputs], precision, Passes::Forward, &mut prepared);
             bench.line(&name(&format!("{activation:?}, prepared {precision}")), work(precision), || {
                 let layer = Affine { weight: &prepared, bias: &bias };
                 ops.linear(LinearSize { precision, ..size }, &x, layer, activation, None, &mut output);

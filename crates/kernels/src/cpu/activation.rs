@@ -57,7 +57,7 @@ fn each_biased(bias: &[f32], x: &mut [f32], f: impl Fn(f32) -> f32) {
 
 /// `gradient *= f(before)`.
 #[inline(always)]
-fn apply_slope(before: &[f32], gradient: &mut [f32], f: impl Fn(f32) -> f32) {
+fn each_slope(before: &[f32], gradient: &mut [f32], f: impl Fn(f32) -> f32) {
     for (gradient, &before) in gradient.iter_mut().zip(before) {
         *gradient *= f(before);
     }
@@ -88,14 +88,15 @@ multiversion! {
 }
 
 multiversion! {
-    fn backward_tile(activation: Activation, before: &[f32], gradient: &mut [f32]) {
+    /// `gradient *= activation'(before)`.
+    pub(super) fn apply_slope(activation: Activation, before: &[f32], gradient: &mut [f32]) {
         match activation {
             Activation::Identity => {}
             Activation::Relu => {
-                apply_slope(before, gradient, #[inline(always)] |x| if x <= 0.0 { 0.0 } else { 1.0 });
+                each_slope(before, gradient, #[inline(always)] |x| if x <= 0.0 { 0.0 } else { 1.0 });
             }
-            Activation::Gelu => apply_slope(before, gradient, gelu_slope::<FMA>),
-            Activation::GeluTanh => apply_slope(before, gradient, gelu_tanh_slope::<FMA>),
+            Activation::Gelu => each_slope(before, gradient, gelu_slope::<FMA>),
+            Activation::GeluTanh => each_slope(before, gradient, gelu_tanh_slope::<FMA>),
         }
     }
 }
@@ -110,6 +111,6 @@ pub(super) fn activate(cpu: &Cpu, activation: Activation, before: &[f32], output
 /// `gradient *= activation'(before)`.
 pub(super) fn backward(cpu: &Cpu, activation: Activation, before: &[f32], gradient: &mut [f32]) {
     cpu.each(gradient.len(), gradient.chunks_mut(TILE).zip(before.chunks(TILE)), |(gradient, before)| {
-        backward_tile(cpu.level, activation, before, gradient);
+        apply_slope(cpu.level, activation, before, gradient);
     });
 }

@@ -103,7 +103,12 @@ fn forward_head(
     let mut scratch = cpu.memory.scratch(sizes.iter().sum());
     let [packed_key, packed_value, scores, factors, room] = cut(&mut scratch, sizes);
     pack_transposed(level, arithmetic.along(head.rows(key), len, room), len, packed_key);
-    pack(level, arithmetic.across(head.rows(value), len, room), long, packed_value);
+    pack(
+        level,
+        arithmetic.across(head.rows(value), len, room),
+        long,
+        &mut Columns::whole(packed_value, long * LANES),
+    );
     let (packed_key, packed_value) =
         (arithmetic.panels(packed_key, wide), arithmetic.panels(packed_value, long));
     let keys = head.keys();

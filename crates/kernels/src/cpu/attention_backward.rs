@@ -119,7 +119,7 @@ fn backward_head(
     let (key, value) = (head.rows(given.key), head.rows(given.value));
     pack_transposed(level, arithmetic.along(key, len, room), len, key_transposed);
     pack_transposed(level, arithmetic.along(value, len, room), len, value_transposed);
-    pack(level, arithmetic.across(key, len, room), long, packed_key);
+    pack(level, arithmetic.across(key, len, room), long, &mut Columns::whole(packed_key, long * LANES));
     let keys_of_rows = head.keys();
     for (first, mut d_query) in (0..len).step_by(block).zip(d_query.blocks(block)) {
         let n = block.min(len - first);
@@ -141,7 +141,7 @@ fn backward_head(
             (query, d_scores, &mut *query_block, &mut d_key),
         ] {
             let right = &mut right[..high * stride];
-            pack(level, arithmetic.across(of_rows, n, room), high, right);
+            pack(level, arithmetic.across(of_rows, n, room), high, &mut Columns::whole(right, high * LANES));
             let (left, right) =
                 (arithmetic.across(scores, n, room).transposed(), arithmetic.panels(right, high));
             multiply(level, left, len, right, first > 0, sums);

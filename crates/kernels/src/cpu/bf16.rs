@@ -7,67 +7,54 @@ use super::bf16_words::{across, along};
 use super::form::Form;
 use super::memory::Buffer;
 use super::packing::Rows;
-use super::product::{self, Operand, Right};
+use super::sums::add_rows;
 use super::{Cpu, TILE};
 
-/// Rounds and packs `[k, n]`.
-pub(super) fn pack_right(cpu: &Cpu, right: Operand<'_>, n: usize, k: usize) -> Buffer {
-    let values = &words(cpu, right.values, [n, k], right.is_transposed);
-    product::pack_right(cpu, Operand { values, ..right }, n, Form::of_bf16(cpu.level).words(k))
-}
-
-/// The words of `[m, k]`, which lie as the operand does.
-pub(super) fn left_words(cpu: &Cpu, left: Operand<'_>, m: usize, k: usize) -> Buffer {
-    words(cpu, left.values, [m, k], !left.is_transposed)
-}
-
-/// `left · right` for `[m, k] · [k, n]`, where `left` is of [`left_words`] and `right` what [`pack_right`] made, as
-/// [`product`](product::product) says.
-pub(super) fn product<const N: usize>(
-    cpu: &Cpu,
-    [m, n, k]: [usize; 3],
-    left: Operand<'_>,
-    right: &[f32],
-    accumulate: bool,
-    targets: [&mut [f32]; N],
-    finish: impl Fn([usize; 2], [&mut [f32]; N]) + Send + Sync,
-) {
-    let form = Form::of_bf16(cpu.level);
-    product::product(
-        cpu,
-        form,
-        [m, n, form.words(k)],
-        left,
-        Right::Packed(right),
-        accumulate,
-        targets,
-        finish,
-    );
-}
-
-/// The words of an operand of inner index `k`: of `[outer, k]` where the inner index lies along the rows, or of
-/// `[k, outer]`.
-fn words(cpu: &Cpu, values: &[f32], [outer, k]: [usize; 2], is_along: bool) -> Buffer {
-    let form = Form::of_bf16(cpu.level);
-    let depth = form.words(k);
-    let mut words = cpu.memory.scratch(outer * depth);
-    let (rows, columns) = if is_along { (outer, k) } else { (k, outer) };
-    // An even number of rows, so that no pair of them is cut.
-    let height = (TILE / columns.max(1)).next_multiple_of(2).max(2);
-    let tile = if is_along { height * depth } else { form.words(height) * columns };
-    let tiles = words.chunks_mut(tile.max(1)).zip((0..rows).step_by(height));
-    cpu.each(rows * columns, tiles, |(words, first)| {
-        let from = Rows { values: &values[first * columns..], stride: columns, columns };
-        let n = height.min(rows - first);
-        if is_along { along(cpu.level, from, n, words) } else { across(cpu.level, from, n, words) }
+/// The words of `[rows, columns]`, whose columns are the inner index, as `[rows, words]`.
+pub(super) fn words(cpu: &Cpu, values: &[f32], rows: usize, columns: usize) -> Buffer {
+    let depth = Form::of_bf16(cpu.level).words(columns);
+    let mut words = cpu.memory.scratch(rows * depth);
+    let height = height(columns);
+    let tiles = words.chunks_mut((height * depth).max(1)).zip(values.chunks((height * columns).max(1)));
+    cpu.each(rows * columns, tiles, |(words, values)| {
+        let rows = Rows { values, stride: columns, columns };
+        along(cpu.level, rows, values.len() / columns, words);
     });
     words
+}
+
+/// As [`words`], and with the rows as the inner index, as `[words, columns]`; the sum of each column is added to `sums`.
+pub(super) fn words_both_ways(cpu: &Cpu, values: &[f32], sums: &mut [f32]) -> [Buffer; 2] {
+    let columns = sums.len();
+    let (form, rows, height) = (Form::of_bf16(cpu.level), values.len() / columns.max(1), height(columns));
+    let mut words =
+        [rows * form.words(columns), form.words(rows) * columns].map(|len| cpu.memory.scratch(len));
+    let [along_words, across_words] = &mut words;
+    let mut slots = cpu.memory.zeros(rows.div_ceil(height) * columns);
+    let tiles = (along_words.chunks_mut((height * form.words(columns)).max(1)))
+        .zip(across_words.chunks_mut((form.words(height) * columns).max(1)))
+        .zip(values.chunks((height * columns).max(1)).zip(slots.chunks_mut(columns.max(1))));
+    cpu.each(rows * columns, tiles, |((along_words, across_words), (values, slot))| {
+        let (rows, n) = (Rows { values, stride: columns, columns }, values.len() / columns);
+        along(cpu.level, rows, n, along_words);
+        across(cpu.level, rows, n, across_words);
+        add_rows(cpu.level, values, slot);
+    });
+    add_rows(cpu.level, &slots, sums);
+    words
+}
+
+/// Rows that a task rounds: an even number, so that no pair of them is cut.
+fn height(columns: usize) -> usize {
+    (TILE / columns.max(1)).next_multiple_of(2).max(2)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Key, Level, Ops as _};
+    use crate::cpu::product::{Operand, Term, as_it_is, product};
+    use crate::cpu::right::{Source, pack_rows, pack_transpose};
+    use crate::{Key, Level, Ops as _, Precision};
 
     fn found(x: f32) -> f32 {
         let mut words = [0.0];
@@ -86,13 +73,20 @@ mod tests {
         for (left_transposed, right_transposed) in
             [(false, false), (false, true), (true, false), (true, true)]
         {
-            let [a, b] = [Operand { values: &left, is_transposed: left_transposed }, {
-                Operand { values: &right, is_transposed: right_transposed }
-            }];
-            let mut out = cpu.zeros(m * n);
-            let packed = pack_right(&cpu, b, n, k);
-            let a = Operand { values: &left_words(&cpu, a, m, k), ..a };
-            product(&cpu, [m, n, k], a, &packed, false, [&mut out], product::as_it_is);
+            let (form, mut sums) = (Form::of_bf16(level), vec![1.0; m]);
+            let left_words = if left_transposed {
+                words_both_ways(&cpu, &left, &mut sums).into_iter().next_back().expect("both ways")
+            } else {
+                words(&cpu, &left, m, k)
+            };
+            let panels = if right_transposed {
+                pack_transpose(&cpu, &words(&cpu, &right, n, k), n, form.words(k))
+            } else {
+                pack_rows(&cpu, Precision::Bf16, Source::plain(&right), n, k)
+            };
+            let operand = Operand { values: &left_words, is_transposed: left_transposed };
+            let (mut out, term) = (cpu.zeros(m * n), Term { left: operand, right: &panels });
+            product(&cpu, form, [m, n, form.words(k)], &[term], false, [&mut out], as_it_is);
             for row in 0..m {
                 for column in 0..n {
                     let left = |i: usize| left[if left_transposed { i * m + row } else { row * k + i }];
@@ -105,6 +99,27 @@ mod tests {
                         far <= 1e-6 * size,
                         "{level} {m}×{n}×{k}, row {row}, column {column}: {far:e} away"
                     );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn both_ways_are_the_words_of_the_rows_and_of_the_columns_and_sums_are_added() {
+        for level in Level::available() {
+            for (rows, columns) in [(1, 1), (3, 1300), (100, 390), (7, 20_000)] {
+                let (cpu, values) = (Cpu::with_level(2, level), draw("values", rows * columns));
+                let mut sums = vec![1.0; columns];
+                let [along, across] = words_both_ways(&cpu, &values, &mut sums);
+                assert_eq!(along[..], words(&cpu, &values, rows, columns)[..]);
+                let mut expected = cpu.zeros(across.len());
+                let whole = Rows { values: &values, stride: columns, columns };
+                super::across(level, whole, rows, &mut expected);
+                let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                assert_eq!(bits(&across), bits(&expected), "{level} {rows}×{columns}");
+                for (column, sum) in sums.iter().enumerate() {
+                    let exact: f64 = (0..rows).map(|row| f64::from(values[row * columns + column])).sum();
+                    assert!((f64::from(*sum) - 1.0 - exact).abs() < 1e-4, "{level} {rows}×{columns}");
                 }
             }
         }

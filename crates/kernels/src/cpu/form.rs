@@ -1,6 +1,7 @@
 //! What the 32-bit words of a product's operands hold.
 
 use super::level::Level;
+use crate::Precision;
 
 /// What a word holds: one number, or several that are neighbours along the inner index.
 ///
@@ -20,6 +21,15 @@ pub(super) enum Form {
 }
 
 impl Form {
+    /// In which the operands of a linear layer's products are.
+    pub(super) fn of(precision: Precision, level: Level) -> Self {
+        match precision {
+            Precision::F32 => Self::Single,
+            Precision::Bf16 => Self::of_bf16(level),
+            Precision::Int8 => Self::of_integers(level),
+        }
+    }
+
     /// In which numbers rounded to bf16 are multiplied: without an instruction for pairs of them, in f32, in which their
     /// products are exact.
     pub(super) fn of_bf16(level: Level) -> Self {

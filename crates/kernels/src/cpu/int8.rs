@@ -12,7 +12,8 @@ use super::form::Form;
 use super::int8_grid::{LARGEST, STEPS, round_input, round_output};
 use super::level::multiversion;
 use super::memory::Buffer;
-use super::product::{self, Operand, Right, pack_right};
+use super::product::{self, Operand, Term};
+use super::right::pack_transpose;
 use super::tiles::ROWS;
 
 /// Inner indices whose sums of products always fit in 32 bits.
@@ -38,7 +39,7 @@ impl Weight {
         let rows = weight.chunks_exact(inputs.max(1)).zip(words.chunks_exact_mut(depth.max(1)));
         let rounded = cpu.map(weight.len(), rows, |(row, words)| round_output(cpu.level, form, row, words));
         let (steps, sums) = rounded.into_iter().unzip();
-        let panels = pack_right(cpu, Operand::transposed(&words), outputs, depth);
+        let panels = pack_transpose(cpu, &words, outputs, depth);
         Self { panels, steps, sums }
     }
 }
@@ -91,21 +92,12 @@ pub(super) fn product<const N: usize>(
     finish: impl Fn([usize; 2], [&mut [f32]; N]) + Send + Sync,
 ) {
     let form = Form::of_integers(cpu.level);
-    let (left, right) = (Operand::plain(words), Right::Packed(&weight.panels));
-    product::product(
-        cpu,
-        form,
-        [m, n, form.words(k)],
-        left,
-        right,
-        false,
-        targets,
-        |[row, column], targets| {
-            let (step, excess) = rows[row];
-            rescale(cpu.level, step, excess, &weight.steps[column..], &weight.sums[column..], targets[0]);
-            finish([row, column], targets);
-        },
-    );
+    let term = Term { left: Operand::plain(words), right: &weight.panels };
+    product::product(cpu, form, [m, n, form.words(k)], &[term], false, targets, |[row, column], targets| {
+        let (step, excess) = rows[row];
+        rescale(cpu.level, step, excess, &weight.steps[column..], &weight.sums[column..], targets[0]);
+        finish([row, column], targets);
+    });
 }
 
 #[cfg(test)]

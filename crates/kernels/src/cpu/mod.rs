@@ -31,6 +31,7 @@ mod lanes;
 mod left;
 mod level;
 mod linear;
+mod linear_backward;
 mod mask;
 mod memory;
 mod mixture;
@@ -44,6 +45,7 @@ mod powers;
 mod prepared;
 mod product;
 mod registers;
+mod right;
 mod rows;
 mod sixteen;
 mod softmax;
@@ -126,6 +128,15 @@ impl Cpu {
             // Every tile may be stolen alone: at the end no thread waits for several of another's.
             self.pool.install(|| tiles.into_par_iter().with_max_len(1).for_each(work));
         }
+    }
+
+    /// Both pieces of work, on two threads where there are two.
+    fn join<A: Send, B: Send>(
+        &self,
+        first: impl FnOnce() -> A + Send,
+        second: impl FnOnce() -> B + Send,
+    ) -> (A, B) {
+        if self.threads == 1 { (first(), second()) } else { self.pool.join(first, second) }
     }
 
     /// As [`Cpu::each`], with the results in the order of the tiles.

@@ -6,13 +6,15 @@ use super::mask::{Mask, row_keys};
 use super::memory::Buffer;
 use super::norm::Norm;
 use super::prepared::Prepared;
+use super::right::Source;
 use super::{
     Cpu, SMALL, TILE, activation, adamw, attention, attention_backward, contrastive, embedding, linear,
-    mixture, norm, normalize, pooling, rows, softmax,
+    linear_backward, mixture, norm, normalize, pooling, rows, softmax,
 };
 use crate::{
     Activation, AdamwStep, Affine, AffineGradient, Agreement, AttentionInputs, ContrastiveInputs, Dropout,
-    EmbeddingGradient, EmbeddingTables, LinearSize, NormOutput, Numbers, Ops, Pooling, Precision, Tokens,
+    EmbeddingGradient, EmbeddingTables, LinearBackward, LinearSize, NormOutput, Numbers, Ops, Passes,
+    Pooling, Precision, Tokens,
 };
 
 impl Ops for Cpu {
@@ -40,7 +42,7 @@ impl Ops for Cpu {
         first: impl FnOnce() -> A + Send,
         second: impl FnOnce() -> B + Send,
     ) -> (A, B) {
-        if self.threads == 1 { (first(), second()) } else { self.pool.join(first, second) }
+        self.join(first, second)
     }
 
     fn share(&self, values: Arc<dyn Numbers>) -> Buffer {
@@ -134,9 +136,11 @@ impl Ops for Cpu {
         embedding::backward(self, tokens, hidden, &d_sum, tables);
     }
 
-    fn prepare_weight(&self, outputs: usize, inputs: usize, precision: Precision, weight: &mut Buffer) {
-        let prepared = Prepared::new(self, [outputs, inputs], precision, weight);
-        weight.set_prepared(prepared);
+    fn prepare_weight(&self, shape: [usize; 2], precision: Precision, passes: Passes, weight: &mut Buffer) {
+        if !weight.prepared().is_some_and(|own| own.serves(precision, passes)) {
+            let prepared = Prepared::new(self, shape, precision, passes, weight);
+            weight.set_prepared(prepared);
+        }
     }
 
     fn linear(
@@ -172,7 +176,7 @@ impl Ops for Cpu {
         d_output: &Buffer,
         gradient: AffineGradient<'_, Buffer>,
     ) {
-        linear::backward_parameters(self, size, x, d_output, false, gradient);
+        linear_backward::parameters(self, size, x, d_output, false, gradient);
     }
 
     fn linear_backward_parameters(
@@ -182,11 +186,11 @@ impl Ops for Cpu {
         d_output: &Buffer,
         gradient: AffineGradient<'_, Buffer>,
     ) {
-        linear::backward_parameters(self, size, x, d_output, true, gradient);
+        linear_backward::parameters(self, size, x, d_output, true, gradient);
     }
 
     fn linear_backward_input(&self, size: LinearSize, weight: &Buffer, d_output: &Buffer, dx: &mut Buffer) {
-        linear::backward_input(self, size, weight, d_output, false, dx);
+        linear_backward::input(self, size, weight, d_output, false, dx);
     }
 
     fn linear_backward_input_add(
@@ -196,7 +200,28 @@ impl Ops for Cpu {
         d_output: &Buffer,
         dx: &mut Buffer,
     ) {
-        linear::backward_input(self, size, weight, d_output, true, dx);
+        linear_backward::input(self, size, weight, d_output, true, dx);
+    }
+
+    fn linear_backward(
+        &self,
+        size: LinearSize,
+        activation: Activation,
+        x: &Buffer,
+        layer: LinearBackward<'_, Buffer>,
+        dx: &mut Buffer,
+    ) {
+        linear_backward::backward(self, size, Source { values: x, activation }, [layer], false, dx);
+    }
+
+    fn linears_backward_add<const N: usize>(
+        &self,
+        size: LinearSize,
+        x: &Buffer,
+        layers: [LinearBackward<'_, Buffer>; N],
+        dx: &mut Buffer,
+    ) {
+        linear_backward::backward(self, size, Source::plain(x), layers, true, dx);
     }
 
     fn activate(&self, activation: Activation, before: &Buffer, output: &mut Buffer) {

@@ -2,6 +2,7 @@
 
 use std::array;
 
+use super::columns::Columns;
 use super::form::Form;
 use super::lanes::{LANES, Lanes};
 use super::left::Left;
@@ -106,12 +107,11 @@ impl<'a> Rows<'a> {
 }
 
 multiversion! {
-    /// Packs `n` rows as they are: panel by panel, row by row.
-    pub(super) fn pack(rows: Rows<'_>, n: usize, packed: &mut [f32]) {
-        let packed = packed.as_chunks_mut::<LANES>().0;
-        for (panel, packed) in packed.chunks_exact_mut(n).enumerate() {
-            let first = panel * LANES;
+    /// Packs `n` rows as they are, into `n` rows of every panel; a panel is a row of `packed`.
+    pub(super) fn pack(rows: Rows<'_>, n: usize, packed: &mut Columns<'_>) {
+        for (panel, first) in (0..rows.columns).step_by(LANES).enumerate() {
             let width = LANES.min(rows.columns - first);
+            let packed = &mut packed.row(panel).as_chunks_mut::<LANES>().0[..n];
             for (row, to) in packed.iter_mut().enumerate() {
                 let from = &rows.values[row * rows.stride + first..][..width];
                 if let Some(from) = from.first_chunk::<LANES>() {

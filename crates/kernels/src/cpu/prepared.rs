@@ -1,25 +1,28 @@
 //! Weights laid out for products once, instead of at every product.
 
-use super::memory::Buffer;
-use super::product::{Operand, pack_right};
-use super::{Cpu, bf16, int8};
-use crate::Precision;
+use std::ops::Deref;
 
-/// A weight `[outputs, inputs]` as the right operand `[inputs, outputs]` of products.
+use super::form::Form;
+use super::memory::Buffer;
+use super::right::{Source, pack_rows, pack_transpose};
+use super::{Cpu, bf16, int8};
+use crate::{LinearSize, Passes, Precision};
+
+/// A weight `[outputs, inputs]` as the right operand of products.
 #[derive(Debug)]
 pub(super) struct Prepared {
     shape: [usize; 2],
     precision: Precision,
-    panels: Layout,
+    forward: Layout,
+    /// For the gradient of the input.
+    backward: Option<Buffer>,
 }
 
-/// Panels of columns.
+/// Panels of columns of `[inputs, outputs]`.
 #[derive(Debug)]
 pub(super) enum Layout {
-    /// In f32.
-    F32(Buffer),
-    /// Rounded to bf16.
-    Bf16(Buffer),
+    /// In f32, or rounded to bf16.
+    Floats(Buffer),
     /// Rounded to 255 integers.
     Int8(int8::Weight),
 }
@@ -28,29 +31,79 @@ impl Prepared {
     /// Lays out a weight.
     pub(super) fn new(
         cpu: &Cpu,
-        [outputs, inputs]: [usize; 2],
+        shape: [usize; 2],
         precision: Precision,
+        passes: Passes,
         weight: &[f32],
     ) -> Self {
+        let [outputs, inputs] = shape;
         assert_eq!(weight.len(), outputs * inputs, "a weight of {outputs}×{inputs}");
-        let panels = match precision {
-            Precision::F32 => Layout::F32(pack_right(cpu, Operand::transposed(weight), outputs, inputs)),
+        let forward = match precision {
+            Precision::F32 => Layout::Floats(pack_transpose(cpu, weight, outputs, inputs)),
             Precision::Bf16 => {
-                Layout::Bf16(bf16::pack_right(cpu, Operand::transposed(weight), outputs, inputs))
+                let words = bf16::words(cpu, weight, outputs, inputs);
+                let depth = Form::of(precision, cpu.level).words(inputs);
+                Layout::Floats(pack_transpose(cpu, &words, outputs, depth))
             }
             Precision::Int8 => Layout::Int8(int8::Weight::new(cpu, outputs, inputs, weight)),
         };
-        Self { shape: [outputs, inputs], precision, panels }
+        let goes_back = passes == Passes::ForwardAndBackward;
+        let backward = goes_back.then(|| panels_back(cpu, shape, precision, weight));
+        Self { shape, precision, forward, backward }
     }
 
-    /// Of which numbers the layout is.
-    pub(super) fn precision(&self) -> Precision {
-        self.precision
+    /// Whether it serves products of `passes` in `precision`.
+    pub(super) fn serves(&self, precision: Precision, passes: Passes) -> bool {
+        self.precision == precision && (passes == Passes::Forward || self.backward.is_some())
     }
 
-    /// The panels, for a product of these sizes.
-    pub(super) fn panels(&self, outputs: usize, inputs: usize) -> &Layout {
-        assert_eq!(self.shape, [outputs, inputs], "the weight was prepared for other sizes");
-        &self.panels
+    /// For a product of these sizes that gives the output.
+    pub(super) fn forward(&self, shape: [usize; 2]) -> &Layout {
+        self.check(shape);
+        &self.forward
     }
+
+    /// For a product of these sizes that gives the input's gradient, in `precision`.
+    pub(super) fn backward(&self, shape: [usize; 2], precision: Precision) -> Option<&[f32]> {
+        self.check(shape);
+        self.backward.as_deref().filter(|_| self.precision == precision)
+    }
+
+    fn check(&self, shape: [usize; 2]) {
+        assert_eq!(self.shape, shape, "the weight was prepared for other sizes");
+    }
+}
+
+/// A weight as the right operand `[outputs, inputs]`, for the gradient of the input.
+pub(super) enum PanelsBack<'a> {
+    Prepared(&'a [f32]),
+    Made(Buffer),
+}
+
+impl<'a> PanelsBack<'a> {
+    /// What was prepared, or made for this product.
+    pub(super) fn new(cpu: &Cpu, size: LinearSize, weight: &'a Buffer) -> Self {
+        let LinearSize { inputs, outputs, precision, .. } = size;
+        let prepared = weight.prepared().and_then(|own| own.backward([outputs, inputs], precision));
+        prepared.map_or_else(
+            || Self::Made(panels_back(cpu, [outputs, inputs], precision, weight)),
+            Self::Prepared,
+        )
+    }
+}
+
+impl Deref for PanelsBack<'_> {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        match self {
+            Self::Prepared(panels) => panels,
+            Self::Made(panels) => panels,
+        }
+    }
+}
+
+fn panels_back(cpu: &Cpu, [outputs, inputs]: [usize; 2], precision: Precision, weight: &[f32]) -> Buffer {
+    assert!(precision != Precision::Int8, "eight-bit integers have no gradients");
+    pack_rows(cpu, precision, Source::plain(weight), inputs, outputs)
 }

@@ -9,8 +9,8 @@ use super::columns::Columns;
 use super::form::Form;
 use super::lanes::LANES;
 use super::left::Left;
-use super::memory::Buffer;
-use super::packing::{Panels, Rows, pack, pack_transposed, panels};
+use super::packing::{Panels, panels};
+use super::right::pack_right;
 use super::rows::add_tile;
 use super::tiles::{Tile, each_tile};
 
@@ -36,53 +36,45 @@ impl<'a> Operand<'a> {
 /// Inner words of a chunk: sixteen columns of it are 24 KiB, most of a small first cache.
 const CHUNK: usize = 384;
 
-/// Elements of a packed operand that one task packs.
-const PACKED: usize = 1 << 16;
-
-/// The right operand of a product.
+/// One of the products that make up a sum.
 #[derive(Clone, Copy)]
-pub(super) enum Right<'a> {
-    /// A matrix, to be packed.
-    Matrix(Operand<'a>),
-    /// What [`pack_right`] made of one.
-    Packed(&'a [f32]),
+pub(super) struct Term<'a> {
+    pub(super) left: Operand<'a>,
+    /// In panels of columns.
+    pub(super) right: &'a [f32],
 }
 
-/// `left · right` for `[m, k] · [k, n]`, where `k` counts words of a form, written to the first of `targets`, or added to
-/// what is there; rows of it go to `finish` as [`each_tile`] says.
+/// `Σ left · right` of `terms` of `[m, k] · [k, n]`, where `k` counts words of a form, written to the first of `targets`,
+/// or added to what is there; rows of it go to `finish` as [`each_tile`] says.
 pub(super) fn product<const N: usize>(
     cpu: &Cpu,
     form: Form,
     [m, n, k]: [usize; 3],
-    left: Operand<'_>,
-    right: Right<'_>,
+    terms: &[Term<'_>],
     accumulate: bool,
     targets: [&mut [f32]; N],
     finish: impl Fn([usize; 2], [&mut [f32]; N]) + Send + Sync,
 ) {
-    assert!(left.values.len() >= m * k, "operand of {m}×{k} with {} elements", left.values.len());
-    let packed;
-    let right = match right {
-        Right::Packed(packed) => packed,
-        Right::Matrix(right) => {
-            packed = pack_right(cpu, right, n, k);
-            &packed
-        }
-    };
+    for Term { left, .. } in terms {
+        assert!(left.values.len() >= m * k, "operand of {m}×{k} with {} elements", left.values.len());
+    }
     let depth = k.div_ceil(k.div_ceil(CHUNK).max(1));
     let chunks = |tile: Tile, sums: &mut Columns<'_>| {
-        let right = Panels::new(form, right, k).slice(tile.column / LANES, panels(tile.columns));
         if k == 0 {
             (0..tile.rows).for_each(|row| sums.row(row).fill(0.0));
         }
-        for first in (0..k).step_by(depth.max(1)) {
-            let depth = depth.min(k - first);
-            let left = if left.is_transposed {
-                Left::columns(&left.values[first * m + tile.row..], m)
-            } else {
-                Left::rows(&left.values[tile.row * k + first..], k)
-            };
-            multiply(cpu.level, left, tile.rows, right.rows(first, depth), first > 0, sums);
+        for (number, term) in terms.iter().enumerate() {
+            let right = Panels::new(form, term.right, k).slice(tile.column / LANES, panels(tile.columns));
+            for first in (0..k).step_by(depth.max(1)) {
+                let depth = depth.min(k - first);
+                let left = if term.left.is_transposed {
+                    Left::columns(&term.left.values[first * m + tile.row..], m)
+                } else {
+                    Left::rows(&term.left.values[tile.row * k + first..], k)
+                };
+                let accumulate = number > 0 || first > 0;
+                multiply(cpu.level, left, tile.rows, right.rows(first, depth), accumulate, sums);
+            }
         }
     };
     let sum = |tile: Tile, target: &mut Columns<'_>| {
@@ -98,7 +90,7 @@ pub(super) fn product<const N: usize>(
             chunks(tile, target);
         }
     };
-    each_tile(cpu, [m, n, k], targets, sum, finish);
+    each_tile(cpu, [m, n, k * terms.len()], targets, sum, finish);
 }
 
 /// `out = left · right`.
@@ -109,26 +101,10 @@ pub(super) fn product_into(
     right: Operand<'_>,
     out: &mut [f32],
 ) {
-    product(cpu, Form::Single, size, left, Right::Matrix(right), false, [out], as_it_is);
+    let [_, n, k] = size;
+    let right = &pack_right(cpu, right, n, k);
+    product(cpu, Form::Single, size, &[Term { left, right }], false, [out], as_it_is);
 }
 
 /// Finishes a product that needs no more than its sums.
 pub(super) fn as_it_is(_: [usize; 2], _: [&mut [f32]; 1]) {}
-
-/// The right operand in panels of columns.
-pub(super) fn pack_right(cpu: &Cpu, right: Operand<'_>, n: usize, k: usize) -> Buffer {
-    assert!(right.values.len() >= k * n, "operand of {k}×{n} with {} elements", right.values.len());
-    let mut packed = cpu.memory.scratch(panels(n) * LANES * k);
-    let columns = (PACKED / (k * LANES).max(1)).max(1) * LANES;
-    let pieces = packed.chunks_mut((columns * k).max(1)).zip((0..n).step_by(columns));
-    cpu.each(n * k, pieces, |(packed, first)| {
-        if right.is_transposed {
-            let rows = Rows { values: &right.values[first * k..], stride: k, columns: k };
-            pack_transposed(cpu.level, rows, n - first, packed);
-        } else {
-            let rows = Rows { values: &right.values[first..], stride: n, columns: n - first };
-            pack(cpu.level, rows, k, packed);
-        }
-    });
-    packed
-}

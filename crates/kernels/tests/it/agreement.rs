@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use sbmoe_kernels::{
     Activation, AdamwStep, Affine, AffineGradient, AttentionInputs, ContrastiveInputs, Cpu, Dropout,
-    EmbeddingGradient, EmbeddingTables, Key, Level, LinearSize, NormOutput, Ops, Pooling, Precision,
-    Reference,
+    EmbeddingGradient, EmbeddingTables, Key, Level, LinearBackward, LinearSize, NormOutput, Ops, Pooling,
+    Precision, Reference,
 };
 
 use crate::draws::Draws;
@@ -109,6 +109,25 @@ fn encoder<O: Ops>(ops: &O, case: &Case, results: &mut Results) {
     keep("linear dx", &dx);
     ops.linear_backward_input_add(size, &weight, &d_output, &mut dx);
     keep("linear dx added", &dx);
+    for activation in [Activation::Identity, Activation::Relu, Activation::Gelu, Activation::GeluTanh] {
+        let gradient = AffineGradient { weight: &mut d_weight, bias: &mut d_bias };
+        let layer = LinearBackward { weight: &weight, d_output: &d_output, gradient };
+        ops.linear_backward(size, activation, &x, layer, &mut dx);
+        keep(&format!("linear dx of {activation:?}"), &dx);
+        keep(&format!("linear d_weight of {activation:?}"), &d_weight);
+        keep(&format!("linear d_bias of {activation:?}"), &d_bias);
+    }
+    let (other_weight, other_d_output) = (draw(outputs * hidden), draw(rows * outputs));
+    let (mut other_d_weight, mut other_d_bias) = (draw(outputs * hidden), draw(outputs));
+    let gradient = AffineGradient { weight: &mut d_weight, bias: &mut d_bias };
+    let one = LinearBackward { weight: &weight, d_output: &d_output, gradient };
+    let gradient = AffineGradient { weight: &mut other_d_weight, bias: &mut other_d_bias };
+    let other = LinearBackward { weight: &other_weight, d_output: &other_d_output, gradient };
+    ops.linears_backward_add(size, &x, [one, other], &mut dx);
+    let gradients = [&dx, &d_weight, &d_bias, &other_d_weight, &other_d_bias];
+    for (number, gradient) in gradients.into_iter().enumerate() {
+        keep(&format!("linears backward {number}"), gradient);
+    }
 
     // Attention.
     let (query, key, value, d_output) = (draw(n), draw(n), draw(n), draw(n));

@@ -2,7 +2,7 @@
 
 use sbmoe_kernels::{
     Activation, Affine, AffineGradient, AttentionInputs, ContrastiveInputs, Dropout, EmbeddingGradient,
-    EmbeddingTables, Key, LinearSize, NormOutput, Ops, Pooling, Precision, Reference, Tokens,
+    EmbeddingTables, Key, LinearBackward, LinearSize, NormOutput, Ops, Pooling, Precision, Reference, Tokens,
 };
 
 use crate::draws::Draws;
@@ -88,6 +88,42 @@ fn linear() {
         let [_, weight, bias] = &mut gradients;
         OPS().linear_backward_parameters_set(size, &inputs[0], &d, AffineGradient { weight, bias });
         assert_eq!(gradients[1..], once[1..]);
+    }
+}
+
+#[test]
+fn linear_layers_of_an_activation_and_of_one_input() {
+    let size = LinearSize { rows: 7, inputs: 5, outputs: 3, precision: Precision::F32 };
+    let mut draws = Draws::new(4);
+    // x, a layer of its activation, and two of it as it is.
+    let layers =
+        [draws.wide(15), draws.wide(3), draws.wide(15), draws.wide(3), draws.wide(15), draws.wide(3)];
+    let inputs = [vec![draws.wide(35)], layers.to_vec()].concat();
+    let weights = [draws.wide(21), draws.wide(21), draws.wide(21)];
+    for activation in [Activation::Identity, Activation::Relu, Activation::Gelu, Activation::GeluTanh] {
+        let loss = |inputs: &[Buffer]| {
+            let mut activated = vec![0.0; 35];
+            OPS().activate(activation, &inputs[0], &mut activated);
+            let of = [&activated, &inputs[0], &inputs[0]];
+            let outputs = (0..3).map(|layer| {
+                let affine = Affine { weight: &inputs[1 + 2 * layer], bias: &inputs[2 + 2 * layer] };
+                let mut output = vec![0.0; 21];
+                OPS().linear(size, of[layer], affine, Activation::Identity, None, &mut output);
+                weighted(&weights[layer], &output)
+            });
+            outputs.sum()
+        };
+        let mut gradients: Vec<Buffer> = inputs.iter().map(|input| zeros(input)).collect();
+        let [dx, w0, b0, w1, b1, w2, b2] = gradients.get_disjoint_mut([0, 1, 2, 3, 4, 5, 6]).expect("seven");
+        let layer = |layer: usize, weight, bias| LinearBackward {
+            weight: &inputs[1 + 2 * layer],
+            d_output: &weights[layer],
+            gradient: AffineGradient { weight, bias },
+        };
+        dx.fill(f64::NAN);
+        OPS().linear_backward(size, activation, &inputs[0], layer(0, w0, b0), dx);
+        OPS().linears_backward_add(size, &inputs[0], [layer(1, w1, b1), layer(2, w2, b2)], dx);
+        check(&inputs, loss, &gradients);
     }
 }
 

@@ -1,6 +1,9 @@
 //! Weights laid out in advance change no byte, a changed weight counts; in bf16 and in integers the output stays near.
 
-use sbmoe_kernels::{Activation, Affine, AffineGradient, Buffer, Cpu, Level, LinearSize, Ops, Precision};
+use sbmoe_kernels::{
+    Activation, Affine, AffineGradient, Buffer, Cpu, Level, LinearBackward, LinearSize, Ops, Passes,
+    Precision,
+};
 
 use crate::draws::Draws;
 
@@ -26,7 +29,8 @@ impl Layer {
 
     fn prepare(&mut self) {
         let LinearSize { inputs, outputs, precision, .. } = self.size;
-        self.cpu.prepare_weight(outputs, inputs, precision, &mut self.weight);
+        let passes = if precision == Precision::Int8 { Passes::Forward } else { Passes::ForwardAndBackward };
+        self.cpu.prepare_weight([outputs, inputs], precision, passes, &mut self.weight);
     }
 
     fn output(&self, before: Option<&mut Buffer>) -> Vec<f32> {
@@ -36,8 +40,8 @@ impl Layer {
         self.cpu.download(&output)
     }
 
-    /// Of the weight, and of the input; for drawn gradients of the output.
-    fn gradients(&self) -> [Vec<f32>; 2] {
+    /// Of the weight, and of the input, each alone and all at once; for drawn gradients of the output.
+    fn gradients(&self) -> [Vec<f32>; 4] {
         let (cpu, n) = (&self.cpu, SIZE.inputs * SIZE.outputs);
         let d_output = cpu.upload(&Draws::new(8).normal(SIZE.rows * SIZE.outputs));
         let (mut weight, mut bias, mut dx) =
@@ -45,7 +49,13 @@ impl Layer {
         let gradient = AffineGradient { weight: &mut weight, bias: &mut bias };
         cpu.linear_backward_parameters(self.size, &self.x, &d_output, gradient);
         cpu.linear_backward_input(self.size, &self.weight, &d_output, &mut dx);
-        [weight, dx].map(|gradient| cpu.download(&gradient))
+        let alone = [&weight, &dx].map(|gradient| cpu.download(gradient));
+        cpu.fill(&mut weight, 0.0);
+        let gradient = AffineGradient { weight: &mut weight, bias: &mut bias };
+        let layer = LinearBackward { weight: &self.weight, d_output: &d_output, gradient };
+        cpu.linear_backward(self.size, Activation::Identity, &self.x, layer, &mut dx);
+        let [d_weight, d_x] = alone;
+        [d_weight, d_x, cpu.download(&weight), cpu.download(&dx)]
     }
 }
 
@@ -66,6 +76,28 @@ fn the_bytes_are_those_of_the_weight_itself() {
             assert_eq!(bits(&layer.output(Some(&mut before_prepared))), bits(&kept), "{level} {precision}");
             assert_eq!(bits(&layer.cpu.download(&before_prepared)), bits(&layer.cpu.download(&before)));
             assert_eq!(bits(&kept), bits(&expected), "{level} {precision}");
+        }
+    }
+}
+
+#[test]
+fn gradients_are_the_same_bytes_alone_or_at_once_and_of_a_weight_that_is_laid_out() {
+    for level in Level::available() {
+        for precision in [Precision::F32, Precision::Bf16] {
+            let mut layer = Layer::new(level, 2, precision);
+            let [d_weight, dx, d_weight_at_once, dx_at_once] = layer.gradients();
+            assert_eq!(bits(&d_weight), bits(&d_weight_at_once), "{level} {precision}");
+            assert_eq!(bits(&dx), bits(&dx_at_once), "{level} {precision}");
+            layer.prepare();
+            assert_eq!(
+                layer.gradients().map(|x| bits(&x)),
+                [&d_weight, &dx, &d_weight, &dx].map(|x| bits(x))
+            );
+            // Laid out for another precision, it is not taken.
+            layer.size.precision = Precision::F32;
+            let found = layer.gradients();
+            layer.weight = layer.cpu.upload(&layer.cpu.download(&layer.weight));
+            assert_eq!(found.map(|x| bits(&x)), layer.gradients().map(|x| bits(&x)), "{level} {precision}");
         }
     }
 }
@@ -153,7 +185,7 @@ fn empty_products_are_empty_or_zero() {
             for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
                 let (x, bias) = (cpu.zeros(rows * inputs), cpu.upload(&vec![1.5; outputs]));
                 let mut weight = cpu.zeros(inputs * outputs);
-                cpu.prepare_weight(outputs, inputs, precision, &mut weight);
+                cpu.prepare_weight([outputs, inputs], precision, Passes::Forward, &mut weight);
                 let layer = Affine { weight: &weight, bias: &bias };
                 let mut output = cpu.scratch(rows * outputs);
                 let size = LinearSize { rows, inputs, outputs, precision };
@@ -187,6 +219,15 @@ fn the_gradient_of_a_weight_sums_over_more_rows_than_are_packed_at_once() {
     );
     let left = [cpu.download(&weight), cpu.download(&bias)].concat();
     assert!(left.iter().all(|x| *x == 0.0), "no rows, no gradient: {left:?}");
+    cpu.fill(&mut weight, 0.0);
+    let (of_layer, mut dx) = (cpu.upload(&draws.normal(size.inputs * size.outputs)), cpu.zeros(x.len()));
+    let gradient = AffineGradient { weight: &mut weight, bias: &mut bias };
+    let layer = LinearBackward { weight: &of_layer, d_output: &d_output_there, gradient };
+    cpu.linear_backward(size, Activation::Identity, &x_there, layer, &mut dx);
+    assert_eq!(cpu.download(&weight), found, "with the gradient of the input");
+    let mut alone = cpu.zeros(x.len());
+    cpu.linear_backward_input(size, &of_layer, &d_output_there, &mut alone);
+    assert_eq!(cpu.download(&dx), cpu.download(&alone), "of the input");
     for output in 0..size.outputs {
         for input in 0..size.inputs {
             let products = (0..size.rows).map(|row| {

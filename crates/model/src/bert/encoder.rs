@@ -1,12 +1,12 @@
 //! The whole encoder: token ids to the last layer's hidden states, and back.
 
-use sbmoe_kernels::{Ops, Precision, Tokens};
+use sbmoe_kernels::{Ops, Passes, Precision, Tokens};
 
 use super::dropout::DropoutPlan;
 use super::embeddings::{Embeddings, KeptEmbeddings};
 use super::layer::{KeptLayer, Layer};
 use crate::folder::BertConfig;
-use crate::parameters::{Layout, ParameterId, Tensors};
+use crate::parameters::{Layout, Tensors};
 
 /// A BERT encoder: where its parameters are, not what they hold.
 #[derive(Debug, Clone)]
@@ -55,9 +55,11 @@ impl Bert {
         }
     }
 
-    /// The weights of the layers' products, by far the most of a forward pass's work.
-    pub fn product_weights(&self) -> impl Iterator<Item = ParameterId> + '_ {
-        self.layers.iter().flat_map(Layer::product_weights)
+    /// Lays out the weights of the layers' products, by far the most of the work, for `passes` until they change.
+    pub fn prepare_weights<O: Ops>(&self, ops: &O, passes: Passes, parameters: &mut Tensors<O::Buffer>) {
+        for layer in &self.layers {
+            layer.prepare_weights(ops, passes, parameters);
+        }
     }
 
     /// Hidden states of the last layer, `[tokens, hidden]`, without dropout.

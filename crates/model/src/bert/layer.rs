@@ -1,11 +1,13 @@
 //! One Transformer layer: self-attention, residual and norm; feed-forward, residual and norm.
 
-use sbmoe_kernels::{Activation, AttentionInputs, LinearSize, NormOutput, Ops, Precision, Tokens};
+use sbmoe_kernels::{
+    Activation, AttentionInputs, LinearBackward, LinearSize, NormOutput, Ops, Passes, Precision, Tokens,
+};
 
 use super::dropout::{DropoutPlan, Site};
 use super::encoder::Keep;
 use crate::folder::BertConfig;
-use crate::parameters::{AffineIds, Layout, ParameterId, Tensors};
+use crate::parameters::{AffineIds, Layout, Tensors};
 
 #[derive(Debug, Clone)]
 pub(super) struct Layer {
@@ -70,11 +72,19 @@ impl Layer {
         }
     }
 
-    /// The weights that products take, in the order of the layer.
-    pub(super) fn product_weights(&self) -> [ParameterId; 6] {
-        let layers =
-            [self.query, self.key, self.value, self.attention_dense, self.intermediate, self.output_dense];
-        layers.map(|ids| ids.weight)
+    /// Lays out the weights that products take, until they change.
+    pub(super) fn prepare_weights<O: Ops>(
+        &self,
+        ops: &O,
+        passes: Passes,
+        parameters: &mut Tensors<O::Buffer>,
+    ) {
+        let (hidden, inner) = (self.hidden, self.intermediate_size);
+        let squares = [self.query, self.key, self.value, self.attention_dense].map(|ids| (ids, [hidden; 2]));
+        let others = [(self.intermediate, [inner, hidden]), (self.output_dense, [hidden, inner])];
+        for (ids, shape) in squares.into_iter().chain(others) {
+            ops.prepare_weight(shape, self.precision, passes, parameters.get_mut(ids.weight));
+        }
     }
 
     /// The layer's output, and what backward reads.
@@ -177,29 +187,12 @@ impl Layer {
             d_output,
             gradients,
         );
-        let mut activated = ops.scratch(tokens.n_tokens() * self.intermediate_size);
-        ops.activate(self.activation, before, &mut activated);
-        let size = self.narrowing(tokens);
-        ops.linear_backward_parameters(
-            size,
-            &activated,
-            &d_narrowed,
-            gradients.affine_mut(self.output_dense),
-        );
-        let mut d_widened = activated;
-        ops.linear_backward_input(
-            size,
-            parameters.get(self.output_dense.weight),
-            &d_narrowed,
-            &mut d_widened,
-        );
-        ops.activate_backward(self.activation, before, &mut d_widened);
-        let size = self.widening(tokens);
-        let gradient = gradients.affine_mut(self.intermediate);
+        let mut d_widened = ops.scratch(tokens.n_tokens() * self.intermediate_size);
+        let [layer] = backward_of(parameters, [(self.output_dense, &d_narrowed)], gradients);
+        ops.linear_backward(self.narrowing(tokens), self.activation, before, layer, &mut d_widened);
         let attended = self.norm_again(ops, parameters, self.attention_norm, &kept.attention);
-        ops.linear_backward_parameters(size, &attended, &d_widened, gradient);
-        let weight = parameters.get(self.intermediate.weight);
-        ops.linear_backward_input_add(size, weight, &d_widened, &mut d_attention);
+        let layer = backward_of(parameters, [(self.intermediate, &d_widened)], gradients);
+        ops.linears_backward_add(self.widening(tokens), &attended, layer, &mut d_attention);
         d_attention
     }
 
@@ -227,15 +220,9 @@ impl Layer {
             gradients,
         );
         let (size, length) = (self.square(tokens), tokens.n_tokens() * self.hidden);
-        ops.linear_backward_parameters(
-            size,
-            &kept.context,
-            &d_projected,
-            gradients.affine_mut(self.attention_dense),
-        );
         let mut d_context = ops.scratch(length);
-        let weight = parameters.get(self.attention_dense.weight);
-        ops.linear_backward_input(size, weight, &d_projected, &mut d_context);
+        let [layer] = backward_of(parameters, [(self.attention_dense, &d_projected)], gradients);
+        ops.linear_backward(size, Activation::Identity, &kept.context, layer, &mut d_context);
         let [mut d_query, mut d_key, mut d_value] =
             [ops.scratch(length), ops.scratch(length), ops.scratch(length)];
         ops.attention_backward(
@@ -245,10 +232,8 @@ impl Layer {
             &d_context,
             [&mut d_query, &mut d_key, &mut d_value],
         );
-        for (ids, gradient) in [(self.query, d_query), (self.key, d_key), (self.value, d_value)] {
-            ops.linear_backward_parameters(size, x, &gradient, gradients.affine_mut(ids));
-            ops.linear_backward_input_add(size, parameters.get(ids.weight), &gradient, &mut dx);
-        }
+        let layers = [(self.query, &d_query), (self.key, &d_key), (self.value, &d_value)];
+        ops.linears_backward_add(size, x, backward_of(parameters, layers, gradients), &mut dx);
         dx
     }
 
@@ -352,4 +337,18 @@ impl Layer {
     fn size(&self, tokens: &Tokens, inputs: usize, outputs: usize) -> LinearSize {
         LinearSize { rows: tokens.n_tokens(), inputs, outputs, precision: self.precision }
     }
+}
+
+/// What backward of some layers takes besides their input: each with the gradient of its output.
+fn backward_of<'a, B, const N: usize>(
+    parameters: &'a Tensors<B>,
+    layers: [(AffineIds, &'a B); N],
+    gradients: &'a mut Tensors<B>,
+) -> [LinearBackward<'a, B>; N] {
+    let mut own = gradients.affines_mut(&layers.map(|(ids, _)| ids)).into_iter();
+    layers.map(|(ids, d_output)| LinearBackward {
+        weight: parameters.get(ids.weight),
+        d_output,
+        gradient: own.next().expect("one a layer"),
+    })
 }

@@ -1,0 +1,86 @@
+//! The right operand of a product, laid out in panels of columns.
+
+use super::columns::Columns;
+use super::form::Form;
+use super::lanes::LANES;
+use super::memory::Buffer;
+use super::packing::{Rows, pack, pack_transposed, panels};
+use super::product::Operand;
+use super::{Cpu, TILE, activation, bf16_words};
+use crate::{Activation, Precision};
+
+/// Elements of a transposed operand that one task packs.
+const PACKED: usize = 1 << 16;
+
+/// The rows of a right operand: an activation of what is in memory.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) activation: Activation,
+}
+
+impl<'a> Source<'a> {
+    /// What is in memory itself.
+    pub(super) fn plain(values: &'a [f32]) -> Self {
+        Self { values, activation: Activation::Identity }
+    }
+
+    /// The same without the first elements.
+    pub(super) fn from(self, first: usize) -> Self {
+        Self { values: &self.values[first..], ..self }
+    }
+}
+
+/// The operand `[k, n]` in f32.
+pub(super) fn pack_right(cpu: &Cpu, right: Operand<'_>, n: usize, k: usize) -> Buffer {
+    if right.is_transposed {
+        pack_transpose(cpu, right.values, n, k)
+    } else {
+        pack_rows(cpu, Precision::F32, Source::plain(right.values), n, k)
+    }
+}
+
+/// The transpose of `[n, k]` words.
+pub(super) fn pack_transpose(cpu: &Cpu, words: &[f32], n: usize, k: usize) -> Buffer {
+    assert!(words.len() >= k * n, "operand of {k}×{n} with {} elements", words.len());
+    let mut packed = cpu.memory.scratch(panels(n) * LANES * k);
+    let columns = (PACKED / (k * LANES).max(1)).max(1) * LANES;
+    let pieces = packed.chunks_mut((columns * k).max(1)).zip((0..n).step_by(columns));
+    cpu.each(n * k, pieces, |(packed, first)| {
+        let rows = Rows { values: &words[first * k..], stride: k, columns: k };
+        pack_transposed(cpu.level, rows, n - first, packed);
+    });
+    packed
+}
+
+/// `[k, n]` in the numbers of a product. Some rows at a time are activated, rounded and laid out while they are near.
+pub(super) fn pack_rows(cpu: &Cpu, precision: Precision, source: Source<'_>, n: usize, k: usize) -> Buffer {
+    assert!(source.values.len() >= k * n, "operand of {k}×{n} with {} elements", source.values.len());
+    let form = Form::of(precision, cpu.level);
+    let stride = form.words(k) * LANES;
+    let mut packed = cpu.memory.scratch(panels(n) * stride);
+    // An even number of rows, so that no pair of them is cut.
+    let height = (TILE / n.max(1)).next_multiple_of(2).max(2);
+    let tiles = Columns::split(&mut packed, stride, form.words(height) * LANES).zip((0..k).step_by(height));
+    cpu.each(n * k, tiles, |(mut packed, first)| {
+        let height = height.min(k - first);
+        let tile = &source.values[first * n..][..height * n];
+        let mut activated;
+        let tile = if source.activation == Activation::Identity {
+            tile
+        } else {
+            activated = cpu.memory.scratch(height * n);
+            activation::apply(cpu.level, source.activation, tile, &mut activated);
+            &activated
+        };
+        let rows = Rows { values: tile, stride: n, columns: n };
+        if precision == Precision::F32 {
+            pack(cpu.level, rows, height, &mut packed);
+        } else {
+            let mut words = cpu.memory.scratch(form.words(height) * n);
+            bf16_words::across(cpu.level, rows, height, &mut words);
+            pack(cpu.level, Rows { values: &words, ..rows }, form.words(height), &mut packed);
+        }
+    });
+    packed
+}

@@ -49,6 +49,22 @@ pub struct LinearBackward<'a, B> {
     pub gradient: AffineGradient<'a, B>,
 }
 
+/// What backward of two linear layers with an activation between them reads, and where the gradients of their parameters
+/// are added.
+#[derive(Debug)]
+pub struct FeedForwardBackward<'a, B> {
+    /// `[rows, inputs]`.
+    pub x: &'a B,
+    /// `[rows, outputs]`: what the activation was taken of.
+    pub before: &'a B,
+    /// `[rows, inputs]`: the gradient of the second layer's output.
+    pub d_output: &'a B,
+    /// `[outputs, inputs]` and `[inputs, outputs]`.
+    pub weights: [&'a B; 2],
+    /// Of each layer's weight and bias.
+    pub gradients: [AffineGradient<'a, B>; 2],
+}
+
 /// The three tables whose rows sum to a token's embedding; every token is of type 0.
 #[derive(Debug)]
 pub struct EmbeddingTables<'a, B> {

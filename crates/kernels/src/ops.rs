@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use crate::{
     Activation, AdamwStep, Affine, AffineGradient, Agreement, AttentionInputs, ContrastiveInputs, Dropout,
-    EmbeddingGradient, EmbeddingTables, LinearBackward, LinearSize, NormOutput, Numbers, Passes, Pooling,
-    Precision, Tokens,
+    EmbeddingGradient, EmbeddingTables, FeedForwardBackward, LinearBackward, LinearSize, NormOutput, Numbers,
+    Passes, Pooling, Precision, Tokens,
 };
 
 /// The operator set of one device.
@@ -176,20 +176,16 @@ pub trait Ops: Send + Sync {
         d_output: &Self::Buffer,
         dx: &mut Self::Buffer,
     );
-    /// Backward of a linear layer that reads `activation(x)`: adds the parameters' gradients, and writes that of `x`.
+    /// Backward of [`Ops::linear`] without an activation: adds the parameters' gradients, and writes that of `x`.
     fn linear_backward(
         &self,
         size: LinearSize,
-        activation: Activation,
         x: &Self::Buffer,
         LinearBackward { weight, d_output, gradient }: LinearBackward<'_, Self::Buffer>,
         dx: &mut Self::Buffer,
     ) {
-        let mut activated = self.scratch(size.rows * size.inputs);
-        self.activate(activation, x, &mut activated);
-        self.linear_backward_parameters(size, &activated, d_output, gradient);
+        self.linear_backward_parameters(size, x, d_output, gradient);
         self.linear_backward_input(size, weight, d_output, dx);
-        self.activate_backward(activation, x, dx);
     }
     /// Backward of [`Ops::linears`]: adds the parameters' gradients, and that of `x` to `dx`.
     fn linears_backward_add<const N: usize>(
@@ -203,6 +199,41 @@ pub trait Ops: Send + Sync {
             self.linear_backward_parameters(size, x, d_output, gradient);
             self.linear_backward_input_add(size, weight, d_output, dx);
         }
+    }
+    /// `output = activation(x · W₁ᵀ + b₁) · W₂ᵀ + b₂`: a layer of this `size`, and one back to its inputs. `before`, when
+    /// asked for, receives what the activation was taken of.
+    fn feed_forward(
+        &self,
+        size: LinearSize,
+        x: &Self::Buffer,
+        [wide, narrow]: [Affine<'_, Self::Buffer>; 2],
+        activation: Activation,
+        before: Option<&mut Self::Buffer>,
+        output: &mut Self::Buffer,
+    ) {
+        let mut activated = self.scratch(size.rows * size.outputs);
+        self.linear(size, x, wide, activation, before, &mut activated);
+        let back = LinearSize { inputs: size.outputs, outputs: size.inputs, ..size };
+        self.linear(back, &activated, narrow, Activation::Identity, None, output);
+    }
+    /// Backward of [`Ops::feed_forward`]: adds the parameters' gradients, and that of `x` to `dx`.
+    fn feed_forward_backward_add(
+        &self,
+        size: LinearSize,
+        activation: Activation,
+        layers: FeedForwardBackward<'_, Self::Buffer>,
+        dx: &mut Self::Buffer,
+    ) {
+        let FeedForwardBackward { x, before, d_output, weights: [wide, narrow], gradients } = layers;
+        let [d_wide, d_narrow] = gradients;
+        let [mut activated, mut d_before] = [(); 2].map(|()| self.scratch(size.rows * size.outputs));
+        self.activate(activation, before, &mut activated);
+        let back = LinearSize { inputs: size.outputs, outputs: size.inputs, ..size };
+        let layer = LinearBackward { weight: narrow, d_output, gradient: d_narrow };
+        self.linear_backward(back, &activated, layer, &mut d_before);
+        self.activate_backward(activation, before, &mut d_before);
+        let layer = LinearBackward { weight: wide, d_output: &d_before, gradient: d_wide };
+        self.linears_backward_add(size, x, [layer], dx);
     }
     /// `output = activation(before)`.
     fn activate(&self, activation: Activation, before: &Self::Buffer, output: &mut Self::Buffer);
@@ -238,6 +269,15 @@ pub trait Ops: Send + Sync {
         epsilon: f64,
         dropout: Dropout,
         out: NormOutput<'_, Self::Buffer>,
+    );
+    /// As [`Ops::residual_norm`] without dropout, for no backward: `x = norm(x + residual)`, to the byte.
+    fn residual_norm_in_place(
+        &self,
+        residual: &Self::Buffer,
+        norm: Affine<'_, Self::Buffer>,
+        hidden: usize,
+        epsilon: f64,
+        x: &mut Self::Buffer,
     );
     /// The output of a norm without dropout once more, from what forward wrote: to the byte what forward gave.
     fn norm_output(

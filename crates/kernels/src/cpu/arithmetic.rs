@@ -1,6 +1,7 @@
 //! Whether the operands of attention's products are rounded.
 
 use super::bf16_words;
+use super::columns::Columns;
 use super::form::Form;
 use super::level::Level;
 use super::packing::{Panels, Rows};
@@ -48,8 +49,8 @@ impl Arithmetic {
         if !self.is_rounded {
             return rows;
         }
-        bf16_words::along(self.level, rows, n, room);
         let columns = self.words(rows.columns);
+        bf16_words::along(self.level, rows, n, &mut Columns::whole(room, columns));
         Rows { values: room, stride: columns, columns }
     }
 
@@ -58,7 +59,7 @@ impl Arithmetic {
         if !self.is_rounded {
             return rows;
         }
-        bf16_words::across(self.level, rows, n, room);
+        bf16_words::across(self.level, rows, n, &mut Columns::whole(room, rows.columns));
         Rows { values: room, stride: rows.columns, columns: rows.columns }
     }
 

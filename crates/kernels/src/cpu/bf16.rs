@@ -4,6 +4,7 @@
 //! numbers in f32, whose multiplications are then exact: the results differ by the rounding of sums alone.
 
 use super::bf16_words::{across, along};
+use super::columns::Columns;
 use super::form::Form;
 use super::memory::Buffer;
 use super::packing::Rows;
@@ -18,7 +19,7 @@ pub(super) fn words(cpu: &Cpu, values: &[f32], rows: usize, columns: usize) -> B
     let tiles = words.chunks_mut((height * depth).max(1)).zip(values.chunks((height * columns).max(1)));
     cpu.each(rows * columns, tiles, |(words, values)| {
         let rows = Rows { values, stride: columns, columns };
-        along(cpu.level, rows, values.len() / columns, words);
+        along(cpu.level, rows, values.len() / columns, &mut Columns::whole(words, depth));
     });
     words
 }
@@ -36,8 +37,8 @@ pub(super) fn words_both_ways(cpu: &Cpu, values: &[f32], sums: &mut [f32]) -> [B
         .zip(values.chunks((height * columns).max(1)).zip(slots.chunks_mut(columns.max(1))));
     cpu.each(rows * columns, tiles, |((along_words, across_words), (values, slot))| {
         let (rows, n) = (Rows { values, stride: columns, columns }, values.len() / columns);
-        along(cpu.level, rows, n, along_words);
-        across(cpu.level, rows, n, across_words);
+        along(cpu.level, rows, n, &mut Columns::whole(along_words, form.words(columns)));
+        across(cpu.level, rows, n, &mut Columns::whole(across_words, columns));
         add_rows(cpu.level, values, slot);
     });
     add_rows(cpu.level, &slots, sums);
@@ -58,7 +59,8 @@ mod tests {
 
     fn found(x: f32) -> f32 {
         let mut words = [0.0];
-        along(Level::Scalar, Rows { values: &[x], stride: 1, columns: 1 }, 1, &mut words);
+        let rows = Rows { values: &[x], stride: 1, columns: 1 };
+        along(Level::Scalar, rows, 1, &mut Columns::whole(&mut words, 1));
         words[0]
     }
 
@@ -114,7 +116,7 @@ mod tests {
                 assert_eq!(along[..], words(&cpu, &values, rows, columns)[..]);
                 let mut expected = cpu.zeros(across.len());
                 let whole = Rows { values: &values, stride: columns, columns };
-                super::across(level, whole, rows, &mut expected);
+                super::across(level, whole, rows, &mut Columns::whole(&mut expected, columns));
                 let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
                 assert_eq!(bits(&across), bits(&expected), "{level} {rows}×{columns}");
                 for (column, sum) in sums.iter().enumerate() {

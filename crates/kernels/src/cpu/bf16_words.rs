@@ -2,12 +2,13 @@
 //!
 //! Where the level has no instruction for pairs, a word is a rounded number that stays an f32.
 
+use super::columns::Columns;
 use super::form::Form;
 use super::level::{Level, multiversion};
 use super::packing::Rows;
 
 /// `n` rows whose columns are the inner index, as `[n, words of the columns]`.
-pub(super) fn along(level: Level, rows: Rows<'_>, n: usize, words: &mut [f32]) {
+pub(super) fn along(level: Level, rows: Rows<'_>, n: usize, words: &mut Columns<'_>) {
     match Form::of_bf16(level) {
         // SAFETY: the form is chosen where the level, and so the processor, has the instruction.
         #[cfg(target_arch = "x86_64")]
@@ -17,7 +18,7 @@ pub(super) fn along(level: Level, rows: Rows<'_>, n: usize, words: &mut [f32]) {
 }
 
 /// `n` rows that are the inner index, as `[words of n, columns]`.
-pub(super) fn across(level: Level, rows: Rows<'_>, n: usize, words: &mut [f32]) {
+pub(super) fn across(level: Level, rows: Rows<'_>, n: usize, words: &mut Columns<'_>) {
     match Form::of_bf16(level) {
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
@@ -35,9 +36,9 @@ fn nearest(x: f32) -> f32 {
 }
 
 multiversion! {
-    fn round(rows: Rows<'_>, n: usize, words: &mut [f32]) {
-        for (row, words) in words.chunks_exact_mut(rows.columns.max(1)).take(n).enumerate() {
-            for (word, x) in words.iter_mut().zip(rows.row(row)) {
+    fn round(rows: Rows<'_>, n: usize, words: &mut Columns<'_>) {
+        for row in 0..n {
+            for (word, x) in words.row(row).iter_mut().zip(rows.row(row)) {
                 *word = nearest(*x);
             }
         }
@@ -51,6 +52,7 @@ mod pairs {
         _mm512_permutexvar_epi16,
     };
 
+    use crate::cpu::columns::Columns;
     use crate::cpu::lanes::LANES;
     use crate::cpu::packing::Rows;
     use crate::cpu::zmm::{filled, load, rounded, store_words};
@@ -72,11 +74,11 @@ mod pairs {
     }
 
     #[target_feature(enable = "avx512f,avx512bf16")]
-    pub(super) fn along(rows: Rows<'_>, n: usize, words: &mut [f32]) {
+    pub(super) fn along(rows: Rows<'_>, n: usize, words: &mut Columns<'_>) {
         let width = rows.columns.div_ceil(2);
-        for (row, words) in words.chunks_exact_mut(width.max(1)).take(n).enumerate() {
+        for row in 0..n {
             let (pairs, rest) = rows.row(row).as_chunks::<{ 2 * LANES }>();
-            let (whole, last) = words.split_at_mut(pairs.len() * LANES);
+            let (whole, last) = words.row(row)[..width].split_at_mut(pairs.len() * LANES);
             for (pair, words) in pairs.iter().zip(whole.as_chunks_mut().0) {
                 let ([low, high], _) = pair.as_chunks() else { unreachable!("two times sixteen") };
                 store_words(rounded(load(low), load(high)), words);
@@ -101,11 +103,12 @@ mod pairs {
     };
 
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-    pub(super) fn across(rows: Rows<'_>, n: usize, words: &mut [f32]) {
+    pub(super) fn across(rows: Rows<'_>, n: usize, words: &mut Columns<'_>) {
         // SAFETY: thirty-two places of sixteen bits are a register.
         let zip = unsafe { _mm512_loadu_si512(ZIP.as_ptr().cast()) };
         let zeros = vec![0.0; if n.is_multiple_of(2) { 0 } else { rows.columns }];
-        for (pair, words) in words.chunks_exact_mut(rows.columns.max(1)).take(n.div_ceil(2)).enumerate() {
+        for pair in 0..n.div_ceil(2) {
+            let words = &mut words.row(pair)[..rows.columns];
             let low = rows.row(2 * pair);
             let high = if 2 * pair + 1 < n { rows.row(2 * pair + 1) } else { &zeros };
             let (low, low_rest) = low.as_chunks::<LANES>();
@@ -171,7 +174,7 @@ mod tests {
                     _ => 0.0,
                 };
                 let mut words = vec![f32::NAN; n * form.words(columns)];
-                along(level, rows, n, &mut words);
+                along(level, rows, n, &mut Columns::whole(&mut words, form.words(columns)));
                 for (place, &word) in words.iter().enumerate() {
                     let (row, word_at) = (place / form.words(columns), place % form.words(columns));
                     for (i, found) in numbers(form, word).into_iter().enumerate() {
@@ -180,7 +183,7 @@ mod tests {
                     }
                 }
                 let mut words = vec![f32::NAN; form.words(n) * columns];
-                across(level, rows, n, &mut words);
+                across(level, rows, n, &mut Columns::whole(&mut words, columns));
                 for (place, &word) in words.iter().enumerate() {
                     let (row, column) = (place / columns, place % columns);
                     for (i, found) in numbers(form, word).into_iter().enumerate() {

@@ -57,6 +57,12 @@ impl<'a> Columns<'a> {
         Place { start: self.start, stride: self.stride, columns: self.width.min(panels * LANES) }
     }
 
+    /// Asks for the cache lines of a row that is written soon: a store that misses waits as a load does.
+    pub(super) fn ask(&self, row: usize) {
+        let start = self.start.wrapping_add(row * self.stride);
+        (0..self.width).step_by(LANES).for_each(|column| prefetch(start.wrapping_add(column)));
+    }
+
     /// The columns of one row.
     pub(super) fn row(&mut self, row: usize) -> &mut [f32] {
         assert!(row < self.rows, "row {row} of {}", self.rows);

@@ -51,12 +51,17 @@ impl Form {
         }
     }
 
-    /// Words that `numbers` numbers take.
-    pub(super) fn words(self, numbers: usize) -> usize {
-        numbers.div_ceil(match self {
+    /// Numbers of a word.
+    pub(super) fn numbers(self) -> usize {
+        match self {
             Self::Single => 1,
             Self::Bf16 | Self::Pairs => 2,
             Self::Bytes => 4,
-        })
+        }
+    }
+
+    /// Words that `numbers` numbers take.
+    pub(super) fn words(self, numbers: usize) -> usize {
+        numbers.div_ceil(self.numbers())
     }
 }

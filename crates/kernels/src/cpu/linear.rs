@@ -2,10 +2,10 @@
 
 use super::form::Form;
 use super::memory::Buffer;
-use super::prepared::{Layout, Prepared};
+use super::prepared::{self, Layout};
 use super::product::{self, Operand, Term};
 use super::{Cpu, activation, bf16, int8};
-use crate::{Activation, Affine, LinearSize, Passes, Precision};
+use crate::{Activation, Affine, LinearSize, Precision};
 
 /// A layer's input in the numbers of its products.
 pub(super) enum Input<'a> {
@@ -33,7 +33,7 @@ impl<'a> Input<'a> {
         match self {
             Self::F32(x) => x,
             Self::Bf16(words) => words,
-            Self::Int8(_) => panic!("eight-bit integers have no gradients"),
+            Self::Int8(_) => panic!("the input is in eight-bit integers"),
         }
     }
 }
@@ -64,30 +64,19 @@ pub(super) fn forward(
 /// `x · weightᵀ` with the weight's layout, which is made for this product where none of its precision was prepared.
 fn weighted<const N: usize>(
     cpu: &Cpu,
-    LinearSize { rows, inputs, outputs, precision }: LinearSize,
+    size: LinearSize,
     x: &Input<'_>,
     weight: &Buffer,
     targets: [&mut [f32]; N],
     finish: impl Fn([usize; 2], [&mut [f32]; N]) + Send + Sync,
 ) {
-    let made;
-    let (shape, passes) = ([outputs, inputs], Passes::Forward);
-    let prepared = if let Some(prepared) = weight.prepared().filter(|own| own.serves(precision, passes)) {
-        prepared
+    let LinearSize { rows, inputs, outputs, precision } = size;
+    let weight = &*prepared::forward(cpu, size, weight);
+    if let (Input::Int8(x), Layout::Int8(weight)) = (x, weight) {
+        int8::product(cpu, [rows, outputs, inputs], x, weight, targets, finish);
     } else {
-        made = Prepared::new(cpu, shape, precision, passes, weight);
-        &made
-    };
-    match (x, prepared.forward(shape)) {
-        (Input::F32(_) | Input::Bf16(_), Layout::Floats(right)) => {
-            let form = Form::of(precision, cpu.level);
-            let (size, term) =
-                ([rows, outputs, form.words(inputs)], Term { left: Operand::plain(x.floats()), right });
-            product::product(cpu, form, size, &[term], false, targets, finish);
-        }
-        (Input::Int8(x), Layout::Int8(weight)) => {
-            int8::product(cpu, [rows, outputs, inputs], x, weight, targets, finish);
-        }
-        _ => unreachable!("the input and the weight are of one precision"),
+        let form = Form::of(precision, cpu.level);
+        let term = Term { left: Operand::plain(x.floats()), right: weight.floats() };
+        product::product(cpu, form, [rows, outputs, form.words(inputs)], &[term], false, targets, finish);
     }
 }

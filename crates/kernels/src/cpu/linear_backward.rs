@@ -3,29 +3,28 @@
 use std::array;
 
 use super::form::Form;
-use super::lanes::LANES;
 use super::linear::Input;
 use super::memory::Buffer;
-use super::prepared::PanelsBack;
+use super::prepared;
 use super::product::{self, Operand, Term, as_it_is};
 use super::right::{Source, pack_rows};
-use super::squares::prefetch;
-use super::{Cpu, activation, bf16, sums};
-use crate::{Activation, AffineGradient, LinearBackward, LinearSize, Precision};
+use super::{Cpu, bf16, sums};
+use crate::{AffineGradient, LinearBackward, LinearSize, Precision};
 
 /// Rows of a batch whose part of a weight's gradient is added at once; their copies, packed or rounded, are the memory that it takes.
-const ROWS: usize = 2048;
+pub(super) const ROWS: usize = 2048;
 
 /// The gradient of a layer's output as the left operand of both products: its rows give the input's gradient, its columns
 /// the weight's.
-enum Left<'a> {
+pub(super) enum Left<'a> {
     AsItIs(&'a [f32]),
+    Own(Buffer),
     Words { along: Buffer, across: Buffer },
 }
 
 impl<'a> Left<'a> {
     /// Of `[rows, outputs]`; the sums of the columns are added to `d_bias`.
-    fn new(cpu: &Cpu, precision: Precision, d_output: &'a [f32], d_bias: &mut [f32]) -> Self {
+    pub(super) fn new(cpu: &Cpu, precision: Precision, d_output: &'a [f32], d_bias: &mut [f32]) -> Self {
         match precision {
             Precision::F32 => {
                 sums::add_columns(cpu, d_output, d_bias);
@@ -39,39 +38,40 @@ impl<'a> Left<'a> {
         }
     }
 
-    fn rows(&self) -> Operand<'_> {
+    pub(super) fn rows(&self) -> Operand<'_> {
         Operand::plain(match self {
             Self::AsItIs(values) => values,
+            Self::Own(values) => values,
             Self::Words { along, .. } => along,
         })
     }
 
-    fn columns(&self) -> Operand<'_> {
+    pub(super) fn columns(&self) -> Operand<'_> {
         Operand::transposed(match self {
             Self::AsItIs(values) => values,
+            Self::Own(values) => values,
             Self::Words { across, .. } => across,
         })
     }
 }
 
-/// Gradients of layers that read the same `activation(x)`: adds those of the parameters, and writes that of `x`, or adds
-/// it to what is there.
+/// Gradients of layers that read the same `x`: adds those of the parameters, and writes that of `x`, or adds it to what is
+/// there.
 pub(super) fn backward<const N: usize>(
     cpu: &Cpu,
     size: LinearSize,
-    x: Source<'_>,
+    x: &[f32],
     layers: [LinearBackward<'_, Buffer>; N],
     accumulate: bool,
     dx: &mut [f32],
 ) {
     let LinearSize { rows, inputs, outputs, precision } = size;
-    let panels = layers.each_ref().map(|layer| PanelsBack::new(cpu, size, layer.weight));
+    let panels = layers.each_ref().map(|layer| prepared::backward(cpu, size, layer.weight));
     let d_outputs = layers.each_ref().map(|layer| &layer.d_output[..rows * outputs]);
     let mut gradients = layers.map(|layer| layer.gradient);
     for first in (0..rows).step_by(ROWS) {
         let size = LinearSize { rows: ROWS.min(rows - first), ..size };
-        let x = x.from(first * inputs);
-        let packed = pack_rows(cpu, precision, x, inputs, size.rows);
+        let packed = pack_rows(cpu, precision, Source::plain(&x[first * inputs..]), inputs, size.rows);
         let lefts: [Left<'_>; N] = array::from_fn(|layer| {
             let d_output = &d_outputs[layer][first * outputs..][..size.rows * outputs];
             Left::new(cpu, precision, d_output, gradients[layer].bias)
@@ -80,7 +80,7 @@ pub(super) fn backward<const N: usize>(
             array::from_fn(|layer| Term { left: lefts[layer].rows(), right: &panels[layer] });
         let dx = &mut dx[first * inputs..][..size.rows * inputs];
         cpu.join(
-            || input_product(cpu, size, &terms, accumulate, x, dx),
+            || input_product(cpu, size, &terms, accumulate, dx),
             || {
                 cpu.each(rows * inputs * outputs, lefts.iter().zip(&mut gradients), |(left, gradient)| {
                     weight_product(cpu, size, left.columns(), &packed, true, gradient.weight);
@@ -122,13 +122,13 @@ pub(super) fn input(
     dx: &mut [f32],
 ) {
     let left = Input::new(cpu, LinearSize { inputs: size.outputs, ..size }, d_output);
-    let panels = PanelsBack::new(cpu, size, weight);
+    let panels = prepared::backward(cpu, size, weight);
     let term = Term { left: Operand::plain(left.floats()), right: &panels };
-    input_product(cpu, size, &[term], accumulate, Source::plain(&[]), dx);
+    input_product(cpu, size, &[term], accumulate, dx);
 }
 
 /// `dweight += d_outputᵀ · x` for the columns of `d_output` and an `x` in panels.
-fn weight_product(
+pub(super) fn weight_product(
     cpu: &Cpu,
     LinearSize { rows, inputs, outputs, precision }: LinearSize,
     left: Operand<'_>,
@@ -141,26 +141,14 @@ fn weight_product(
     product::product(cpu, form, size, &[term], accumulate, [d_weight], as_it_is);
 }
 
-/// `dx = (Σ d_output · weight) ⊙ activation'(x)`, or `dx += …` without an activation.
-fn input_product(
+/// `dx = Σ d_output · weight`, or `dx += …`.
+pub(super) fn input_product(
     cpu: &Cpu,
     LinearSize { rows, inputs, outputs, precision }: LinearSize,
     terms: &[Term<'_>],
     accumulate: bool,
-    x: Source<'_>,
     dx: &mut [f32],
 ) {
     let form = Form::of(precision, cpu.level);
-    let size = [rows, inputs, form.words(outputs)];
-    if x.activation == Activation::Identity {
-        product::product(cpu, form, size, terms, accumulate, [dx], as_it_is);
-    } else {
-        assert!(!accumulate, "the gradient of an activation's input replaces what is there");
-        product::product(cpu, form, size, terms, false, [dx], |[row, column], [dx]| {
-            let before = &x.values[row * inputs + column..][..dx.len()];
-            // The next row's are a page away.
-            (0..dx.len()).step_by(LANES).for_each(|i| prefetch(before.as_ptr().wrapping_add(inputs + i)));
-            activation::apply_slope(cpu.level, x.activation, before, dx);
-        });
-    }
+    product::product(cpu, form, [rows, inputs, form.words(outputs)], terms, accumulate, [dx], as_it_is);
 }

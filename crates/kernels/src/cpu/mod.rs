@@ -22,6 +22,7 @@ mod blocking;
 mod columns;
 mod contrastive;
 mod embedding;
+mod feed_forward;
 mod form;
 mod functions;
 mod heads;

@@ -21,14 +21,20 @@ impl<'a> Norm<'a> {
     }
 }
 
+/// The mean and 1/√(variance + ε).
+#[inline(always)]
+fn statistics_of<const FMA: bool>(norm: Norm<'_>, x: &[f32]) -> [f32; 2] {
+    let n = x.len() as f32;
+    let mean = sum(x) / n;
+    [mean, 1.0 / (sum_of_squares::<FMA>(x, mean) / n + norm.epsilon).sqrt()]
+}
+
 /// `output = γ (x − mean)/√(variance + ε) + β`; returns the mean and 1/√(variance + ε).
 #[inline(always)]
 fn normalize_row<const FMA: bool>(norm: Norm<'_>, x: &[f32], output: &mut [f32]) -> [f32; 2] {
-    let n = x.len() as f32;
-    let mean = sum(x) / n;
-    let inverse = 1.0 / (sum_of_squares::<FMA>(x, mean) / n + norm.epsilon).sqrt();
-    scale_row::<FMA>([norm.gamma, norm.beta], x, [mean, inverse], output);
-    [mean, inverse]
+    let statistics = statistics_of::<FMA>(norm, x);
+    scale_row::<FMA>([norm.gamma, norm.beta], x, statistics, output);
+    statistics
 }
 
 /// `output = γ (x − mean) · inverse + β`.
@@ -97,6 +103,22 @@ multiversion! {
                 *sum += residual;
             }
             *statistics = normalize_row::<FMA>(norm, sum, output);
+        }
+    }
+}
+
+multiversion! {
+    /// `x = norm(x + residual)` for each row.
+    fn residual_tile_in_place(norm: Norm<'_>, residual: &[f32], x: &mut [f32]) {
+        let hidden = norm.gamma.len();
+        for (x, residual) in x.chunks_exact_mut(hidden).zip(residual.chunks_exact(hidden)) {
+            for (x, residual) in x.iter_mut().zip(residual) {
+                *x += residual;
+            }
+            let [mean, inverse] = statistics_of::<FMA>(norm, x);
+            for ((x, &gamma), &beta) in x.iter_mut().zip(norm.gamma).zip(norm.beta) {
+                *x = mul_add::<FMA>((*x - mean) * inverse, gamma, beta);
+            }
         }
     }
 }
@@ -171,6 +193,14 @@ pub(super) fn residual(
         .enumerate();
     cpu.each(size, tiles, |(i, ((residual, sum), (statistics, output)))| {
         residual_tile(cpu.level, norm, mask.from(i * (tile / hidden)), residual, sum, statistics, output);
+    });
+}
+
+/// `x = norm(x + residual)`.
+pub(super) fn residual_in_place(cpu: &Cpu, norm: Norm<'_>, residual: &[f32], x: &mut [f32]) {
+    let tile = row_tile(norm.gamma.len());
+    cpu.each(x.len(), residual.chunks(tile).zip(x.chunks_mut(tile)), |(residual, x)| {
+        residual_tile_in_place(cpu.level, norm, residual, x);
     });
 }
 

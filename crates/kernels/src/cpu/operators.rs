@@ -6,15 +6,14 @@ use super::mask::{Mask, row_keys};
 use super::memory::Buffer;
 use super::norm::Norm;
 use super::prepared::Prepared;
-use super::right::Source;
 use super::{
-    Cpu, SMALL, TILE, activation, adamw, attention, attention_backward, contrastive, embedding, linear,
-    linear_backward, mixture, norm, normalize, pooling, rows, softmax,
+    Cpu, SMALL, TILE, activation, adamw, attention, attention_backward, contrastive, embedding, feed_forward,
+    linear, linear_backward, mixture, norm, normalize, pooling, rows, softmax,
 };
 use crate::{
     Activation, AdamwStep, Affine, AffineGradient, Agreement, AttentionInputs, ContrastiveInputs, Dropout,
-    EmbeddingGradient, EmbeddingTables, LinearBackward, LinearSize, NormOutput, Numbers, Ops, Passes,
-    Pooling, Precision, Tokens,
+    EmbeddingGradient, EmbeddingTables, FeedForwardBackward, LinearBackward, LinearSize, NormOutput, Numbers,
+    Ops, Passes, Pooling, Precision, Tokens,
 };
 
 impl Ops for Cpu {
@@ -206,12 +205,11 @@ impl Ops for Cpu {
     fn linear_backward(
         &self,
         size: LinearSize,
-        activation: Activation,
         x: &Buffer,
         layer: LinearBackward<'_, Buffer>,
         dx: &mut Buffer,
     ) {
-        linear_backward::backward(self, size, Source { values: x, activation }, [layer], false, dx);
+        linear_backward::backward(self, size, x, [layer], false, dx);
     }
 
     fn linears_backward_add<const N: usize>(
@@ -221,7 +219,30 @@ impl Ops for Cpu {
         layers: [LinearBackward<'_, Buffer>; N],
         dx: &mut Buffer,
     ) {
-        linear_backward::backward(self, size, Source::plain(x), layers, true, dx);
+        linear_backward::backward(self, size, x, layers, true, dx);
+    }
+
+    fn feed_forward(
+        &self,
+        size: LinearSize,
+        x: &Buffer,
+        layers: [Affine<'_, Buffer>; 2],
+        activation: Activation,
+        before: Option<&mut Buffer>,
+        output: &mut Buffer,
+    ) {
+        let before = before.map(|before| &mut before[..]);
+        feed_forward::forward(self, size, x, layers, activation, before, output);
+    }
+
+    fn feed_forward_backward_add(
+        &self,
+        size: LinearSize,
+        activation: Activation,
+        layers: FeedForwardBackward<'_, Buffer>,
+        dx: &mut Buffer,
+    ) {
+        feed_forward::backward_add(self, size, activation, layers, dx);
     }
 
     fn activate(&self, activation: Activation, before: &Buffer, output: &mut Buffer) {
@@ -259,6 +280,17 @@ impl Ops for Cpu {
     ) {
         let keys = row_keys(dropout, tokens);
         norm::residual(self, Norm::new(norm, epsilon), Mask::new(dropout, &keys), residual, out);
+    }
+
+    fn residual_norm_in_place(
+        &self,
+        residual: &Buffer,
+        norm: Affine<'_, Buffer>,
+        _hidden: usize,
+        epsilon: f64,
+        x: &mut Buffer,
+    ) {
+        norm::residual_in_place(self, Norm::new(norm, epsilon), residual, x);
     }
 
     fn norm_output(

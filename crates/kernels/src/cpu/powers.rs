@@ -110,6 +110,7 @@ fn four(scale: f32, rows: &mut [Lanes], stride: usize, length: usize, write: imp
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::columns::Columns;
     use crate::cpu::packing::Rows;
     use crate::cpu::{bf16_words, softmax};
     use crate::{Key, Level};
@@ -133,7 +134,8 @@ mod tests {
         assert_eq!(found[0].map(|row| row.map(f32::to_bits)), found[1].map(|row| row.map(f32::to_bits)));
         let columns = length * LANES;
         let mut expected = vec![0.0; ROWS * columns / 2];
-        bf16_words::along(Level::Avx512Bf16, Rows { values: &powers, stride, columns }, ROWS, &mut expected);
+        let to = &mut Columns::whole(&mut expected, columns.div_ceil(2));
+        bf16_words::along(Level::Avx512Bf16, Rows { values: &powers, stride, columns }, ROWS, to);
         for (row, expected) in words.chunks_exact(stride).zip(expected.chunks_exact(columns / 2)) {
             assert_eq!(bits(&row[..columns / 2]), bits(expected), "{length} registers");
         }

@@ -27,6 +27,32 @@ pub(super) enum Layout {
     Int8(int8::Weight),
 }
 
+impl Layout {
+    fn new(cpu: &Cpu, [outputs, inputs]: [usize; 2], precision: Precision, weight: &[f32]) -> Self {
+        assert_eq!(weight.len(), outputs * inputs, "a weight of {outputs}×{inputs}");
+        match precision {
+            Precision::F32 => Self::Floats(pack_transpose(cpu, weight, outputs, inputs)),
+            Precision::Bf16 => {
+                let words = bf16::words(cpu, weight, outputs, inputs);
+                let depth = Form::of(precision, cpu.level).words(inputs);
+                Self::Floats(pack_transpose(cpu, &words, outputs, depth))
+            }
+            Precision::Int8 => Self::Int8(int8::Weight::new(cpu, outputs, inputs, weight)),
+        }
+    }
+
+    /// The panels of f32 and bf16.
+    ///
+    /// # Panics
+    /// When they are of integers.
+    pub(super) fn floats(&self) -> &[f32] {
+        match self {
+            Self::Floats(panels) => panels,
+            Self::Int8(_) => panic!("the weight is in eight-bit integers"),
+        }
+    }
+}
+
 impl Prepared {
     /// Lays out a weight.
     pub(super) fn new(
@@ -36,17 +62,7 @@ impl Prepared {
         passes: Passes,
         weight: &[f32],
     ) -> Self {
-        let [outputs, inputs] = shape;
-        assert_eq!(weight.len(), outputs * inputs, "a weight of {outputs}×{inputs}");
-        let forward = match precision {
-            Precision::F32 => Layout::Floats(pack_transpose(cpu, weight, outputs, inputs)),
-            Precision::Bf16 => {
-                let words = bf16::words(cpu, weight, outputs, inputs);
-                let depth = Form::of(precision, cpu.level).words(inputs);
-                Layout::Floats(pack_transpose(cpu, &words, outputs, depth))
-            }
-            Precision::Int8 => Layout::Int8(int8::Weight::new(cpu, outputs, inputs, weight)),
-        };
+        let forward = Layout::new(cpu, shape, precision, weight);
         let goes_back = passes == Passes::ForwardAndBackward;
         let backward = goes_back.then(|| panels_back(cpu, shape, precision, weight));
         Self { shape, precision, forward, backward }
@@ -64,9 +80,9 @@ impl Prepared {
     }
 
     /// For a product of these sizes that gives the input's gradient, in `precision`.
-    pub(super) fn backward(&self, shape: [usize; 2], precision: Precision) -> Option<&[f32]> {
+    pub(super) fn backward(&self, shape: [usize; 2], precision: Precision) -> Option<&Buffer> {
         self.check(shape);
-        self.backward.as_deref().filter(|_| self.precision == precision)
+        self.backward.as_ref().filter(|_| self.precision == precision)
     }
 
     fn check(&self, shape: [usize; 2]) {
@@ -74,35 +90,42 @@ impl Prepared {
     }
 }
 
-/// A weight as the right operand `[outputs, inputs]`, for the gradient of the input.
-pub(super) enum PanelsBack<'a> {
-    Prepared(&'a [f32]),
-    Made(Buffer),
+/// What was prepared, or made for one product.
+pub(super) enum Laid<'a, T> {
+    Prepared(&'a T),
+    Made(T),
 }
 
-impl<'a> PanelsBack<'a> {
-    /// What was prepared, or made for this product.
-    pub(super) fn new(cpu: &Cpu, size: LinearSize, weight: &'a Buffer) -> Self {
-        let LinearSize { inputs, outputs, precision, .. } = size;
-        let prepared = weight.prepared().and_then(|own| own.backward([outputs, inputs], precision));
-        prepared.map_or_else(
-            || Self::Made(panels_back(cpu, [outputs, inputs], precision, weight)),
-            Self::Prepared,
-        )
-    }
-}
+impl<T> Deref for Laid<'_, T> {
+    type Target = T;
 
-impl Deref for PanelsBack<'_> {
-    type Target = [f32];
-
-    fn deref(&self) -> &[f32] {
+    fn deref(&self) -> &T {
         match self {
-            Self::Prepared(panels) => panels,
-            Self::Made(panels) => panels,
+            Self::Prepared(own) => own,
+            Self::Made(own) => own,
         }
     }
 }
 
+/// A weight for the products that give the output.
+pub(super) fn forward<'a>(cpu: &Cpu, size: LinearSize, weight: &'a Buffer) -> Laid<'a, Layout> {
+    let LinearSize { inputs, outputs, precision, .. } = size;
+    match weight.prepared().filter(|own| own.serves(precision, Passes::Forward)) {
+        Some(own) => Laid::Prepared(own.forward([outputs, inputs])),
+        None => Laid::Made(Layout::new(cpu, [outputs, inputs], precision, weight)),
+    }
+}
+
+/// A weight for the products that give the input's gradient.
+pub(super) fn backward<'a>(cpu: &Cpu, size: LinearSize, weight: &'a Buffer) -> Laid<'a, Buffer> {
+    let LinearSize { inputs, outputs, precision, .. } = size;
+    match weight.prepared().and_then(|own| own.backward([outputs, inputs], precision)) {
+        Some(panels) => Laid::Prepared(panels),
+        None => Laid::Made(panels_back(cpu, [outputs, inputs], precision, weight)),
+    }
+}
+
+/// The right operand `[outputs, inputs]`.
 fn panels_back(cpu: &Cpu, [outputs, inputs]: [usize; 2], precision: Precision, weight: &[f32]) -> Buffer {
     assert!(precision != Precision::Int8, "eight-bit integers have no gradients");
     pack_rows(cpu, precision, Source::plain(weight), inputs, outputs)

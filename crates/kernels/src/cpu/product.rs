@@ -9,10 +9,11 @@ use super::columns::Columns;
 use super::form::Form;
 use super::lanes::LANES;
 use super::left::Left;
+use super::memory::Buffer;
 use super::packing::{Panels, panels};
 use super::right::pack_right;
 use super::rows::add_tile;
-use super::tiles::{Tile, each_tile};
+use super::tiles::{Target, Tile, each_tile};
 
 /// A row-major matrix that takes part in a product, as it is or transposed.
 #[derive(Clone, Copy)]
@@ -45,52 +46,86 @@ pub(super) struct Term<'a> {
 }
 
 /// `Σ left · right` of `terms` of `[m, k] · [k, n]`, where `k` counts words of a form, written to the first of `targets`,
-/// or added to what is there; rows of it go to `finish` as [`each_tile`] says.
+/// or added to what is there. Then each row of a tile goes to `finish` while it is near: the row and the column at which
+/// it starts, and that piece of the row of each target.
 pub(super) fn product<const N: usize>(
     cpu: &Cpu,
     form: Form,
-    [m, n, k]: [usize; 3],
+    size: [usize; 3],
     terms: &[Term<'_>],
     accumulate: bool,
     targets: [&mut [f32]; N],
     finish: impl Fn([usize; 2], [&mut [f32]; N]) + Send + Sync,
 ) {
-    for Term { left, .. } in terms {
-        assert!(left.values.len() >= m * k, "operand of {m}×{k} with {} elements", left.values.len());
-    }
-    let depth = k.div_ceil(k.div_ceil(CHUNK).max(1));
-    let chunks = |tile: Tile, sums: &mut Columns<'_>| {
-        if k == 0 {
-            (0..tile.rows).for_each(|row| sums.row(row).fill(0.0));
-        }
-        for (number, term) in terms.iter().enumerate() {
-            let right = Panels::new(form, term.right, k).slice(tile.column / LANES, panels(tile.columns));
-            for first in (0..k).step_by(depth.max(1)) {
-                let depth = depth.min(k - first);
-                let left = if term.left.is_transposed {
-                    Left::columns(&term.left.values[first * m + tile.row..], m)
-                } else {
-                    Left::rows(&term.left.values[tile.row * k + first..], k)
-                };
-                let accumulate = number > 0 || first > 0;
-                multiply(cpu.level, left, tile.rows, right.rows(first, depth), accumulate, sums);
-            }
-        }
-    };
-    let sum = |tile: Tile, target: &mut Columns<'_>| {
+    let [m, n, k] = size;
+    each_tile(cpu, [m, n, k * terms.len()], targets.map(Target::result), |tile, mut targets| {
         if accumulate {
             // Summed apart, so that adding to what is there rounds once.
-            let stride = panels(tile.columns) * LANES;
-            let mut own = cpu.memory.scratch(tile.rows * stride);
-            chunks(tile, &mut Columns::whole(&mut own, stride));
-            for (row, sums) in own.chunks_exact(stride).enumerate() {
-                add_tile(cpu.level, &sums[..tile.columns], target.row(row));
+            let own = tile_sums(cpu, form, size, terms, tile);
+            for (row, sums) in own.chunks_exact(tile.columns).enumerate() {
+                targets[0].ask(row + 2);
+                add_tile(cpu.level, sums, targets[0].row(row));
             }
         } else {
-            chunks(tile, target);
+            sum_tile(cpu, form, size, terms, tile, &mut targets[0]);
         }
-    };
-    each_tile(cpu, [m, n, k * terms.len()], targets, sum, finish);
+        for row in 0..tile.rows {
+            finish([tile.row + row, tile.column], targets.each_mut().map(|target| target.row(row)));
+        }
+    });
+}
+
+/// As [`product`], but the sums `[rows, columns]` of a tile go nowhere else than to `finish`, with its pieces of
+/// `targets`.
+pub(super) fn product_apart<const N: usize>(
+    cpu: &Cpu,
+    form: Form,
+    size: [usize; 3],
+    terms: &[Term<'_>],
+    targets: [Target<'_>; N],
+    finish: impl Fn(Tile, &mut [f32], [Columns<'_>; N]) + Send + Sync,
+) {
+    let [m, n, k] = size;
+    each_tile(cpu, [m, n, k * terms.len()], targets, |tile, targets| {
+        finish(tile, &mut tile_sums(cpu, form, size, terms, tile), targets);
+    });
+}
+
+/// A tile's sums in memory of their own, row by row.
+fn tile_sums(cpu: &Cpu, form: Form, size: [usize; 3], terms: &[Term<'_>], tile: Tile) -> Buffer {
+    let mut own = cpu.memory.scratch(tile.rows * tile.columns);
+    sum_tile(cpu, form, size, terms, tile, &mut Columns::whole(&mut own, tile.columns));
+    own
+}
+
+/// Writes a tile's sums.
+fn sum_tile(
+    cpu: &Cpu,
+    form: Form,
+    [m, _, k]: [usize; 3],
+    terms: &[Term<'_>],
+    tile: Tile,
+    sums: &mut Columns<'_>,
+) {
+    if k == 0 {
+        (0..tile.rows).for_each(|row| sums.row(row).fill(0.0));
+    }
+    let depth = k.div_ceil(k.div_ceil(CHUNK).max(1));
+    for (number, term) in terms.iter().enumerate() {
+        let values = term.left.values;
+        assert!(values.len() >= m * k, "operand of {m}×{k} with {} elements", values.len());
+        let right = Panels::new(form, term.right, k).slice(tile.column / LANES, panels(tile.columns));
+        for first in (0..k).step_by(depth.max(1)) {
+            let depth = depth.min(k - first);
+            let left = if term.left.is_transposed {
+                Left::columns(&values[first * m + tile.row..], m)
+            } else {
+                Left::rows(&values[tile.row * k + first..], k)
+            };
+            let accumulate = number > 0 || first > 0;
+            multiply(cpu.level, left, tile.rows, right.rows(first, depth), accumulate, sums);
+        }
+    }
 }
 
 /// `out = left · right`.

@@ -24,11 +24,6 @@ impl<'a> Source<'a> {
     pub(super) fn plain(values: &'a [f32]) -> Self {
         Self { values, activation: Activation::Identity }
     }
-
-    /// The same without the first elements.
-    pub(super) fn from(self, first: usize) -> Self {
-        Self { values: &self.values[first..], ..self }
-    }
 }
 
 /// The operand `[k, n]` in f32.
@@ -78,7 +73,7 @@ pub(super) fn pack_rows(cpu: &Cpu, precision: Precision, source: Source<'_>, n: 
             pack(cpu.level, rows, height, &mut packed);
         } else {
             let mut words = cpu.memory.scratch(form.words(height) * n);
-            bf16_words::across(cpu.level, rows, height, &mut words);
+            bf16_words::across(cpu.level, rows, height, &mut Columns::whole(&mut words, n));
             pack(cpu.level, Rows { values: &words, ..rows }, form.words(height), &mut packed);
         }
     });

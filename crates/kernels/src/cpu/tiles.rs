@@ -1,10 +1,8 @@
 //! Results of products cut into tiles that stay in the second cache until they are finished.
-//!
-//! Sums go where the result is. What is done with them (a bias, an activation) is the caller's, row by row, while they
-//! are still near.
 
 use super::Cpu;
 use super::columns::Columns;
+use super::form::Form;
 use super::lanes::LANES;
 
 /// Rows of a tile: a multiple of what every level holds in registers, few enough that a chunk of the left operand and
@@ -33,37 +31,61 @@ pub(super) struct Tile {
     pub(super) columns: usize,
 }
 
-/// Every tile of a product `[m, k] · [k, n]`: `sum` writes its sums to its piece of the first of `targets`, which are
-/// `[m, n]`; then each row of the tile goes to `finish`, with the row and the column that it starts at, as that piece of
-/// the row of each of them.
+/// A matrix that is cut as a product's result is.
+pub(super) struct Target<'a> {
+    values: &'a mut [f32],
+    /// How many rows and columns of the result one of its own stands for.
+    of: [usize; 2],
+}
+
+impl<'a> Target<'a> {
+    /// `[m, n]`.
+    pub(super) fn result(values: &'a mut [f32]) -> Self {
+        Self { values, of: [1, 1] }
+    }
+
+    /// `[m, words]`: words along the result's rows.
+    pub(super) fn along(values: &'a mut [f32], form: Form) -> Self {
+        Self { values, of: [1, form.numbers()] }
+    }
+
+    /// `[words, n]`: words across them.
+    pub(super) fn across(values: &'a mut [f32], form: Form) -> Self {
+        Self { values, of: [form.numbers(), 1] }
+    }
+
+    /// `[tiles, n]`: a row for each row of tiles.
+    pub(super) fn slots(values: &'a mut [f32]) -> Self {
+        Self { values, of: [ROWS, 1] }
+    }
+
+    /// Cuts it into its pieces of tiles, in their order.
+    fn cut(self, [m, n]: [usize; 2], width: usize) -> impl Iterator<Item = Columns<'a>> {
+        let Self { values, of: [rows, columns] } = self;
+        let stride = n.div_ceil(columns);
+        Columns::split(&mut values[..m.div_ceil(rows) * stride], stride, width / columns)
+            .flat_map(move |range| range.blocks(ROWS / rows))
+    }
+}
+
+/// Every tile of a product `[m, k] · [k, n]`, with its pieces of `targets`.
 pub(super) fn each_tile<const N: usize>(
     cpu: &Cpu,
     [m, n, k]: [usize; 3],
-    targets: [&mut [f32]; N],
-    sum: impl Fn(Tile, &mut Columns<'_>) + Send + Sync,
-    finish: impl Fn([usize; 2], [&mut [f32]; N]) + Send + Sync,
+    targets: [Target<'_>; N],
+    work: impl Fn(Tile, [Columns<'_>; N]) + Send + Sync,
 ) {
     let width = tile_columns(m, n);
-    let mut targets = targets.map(|target| cut(&mut target[..m * n], n, width));
-    let work = places([m, n], width)
-        .map(|tile| (tile, targets.each_mut().map(|tiles| tiles.next().expect("a tile a place"))));
-    cpu.each(m * n * k / 16, work, |(tile, mut targets)| {
-        sum(tile, &mut targets[0]);
-        for row in 0..tile.rows {
-            finish([tile.row + row, tile.column], targets.each_mut().map(|target| target.row(row)));
-        }
-    });
+    let mut targets = targets.map(|target| target.cut([m, n], width));
+    let tiles = places([m, n], width)
+        .map(|tile| (tile, targets.each_mut().map(|pieces| pieces.next().expect("a piece a tile"))));
+    cpu.each(m * n * k / 16, tiles, |(tile, targets)| work(tile, targets));
 }
 
 /// Columns of a tile of a result with `m` rows and `n` columns; it depends on the shape alone.
 fn tile_columns(m: usize, n: usize) -> usize {
     let blocks = TILES.div_ceil(m.div_ceil(ROWS).max(1));
     n.div_ceil(blocks).next_multiple_of(2 * LANES).clamp(FEWEST_COLUMNS, COLUMNS)
-}
-
-/// Cuts a row-major matrix of `n` columns into tiles, in their order.
-fn cut(matrix: &mut [f32], n: usize, width: usize) -> impl Iterator<Item = Columns<'_>> {
-    Columns::split(matrix, n, width).flat_map(|columns| columns.blocks(ROWS))
 }
 
 /// Where the tiles are, in their order: a weight's panels meet all rows before the next panels do, since they are the

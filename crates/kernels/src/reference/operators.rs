@@ -181,6 +181,19 @@ impl<F: Float> Ops for Reference<F> {
         norm_rows(norm, hidden, epsilon, out.sum, out.statistics, out.output);
     }
 
+    fn residual_norm_in_place(
+        &self,
+        residual: &Vec<F>,
+        norm: Affine<'_, Vec<F>>,
+        hidden: usize,
+        epsilon: f64,
+        x: &mut Vec<F>,
+    ) {
+        rows::add(residual, x);
+        let (sum, mut statistics) = (x.clone(), vec![F::zero(); 2 * (x.len() / hidden)]);
+        norm_rows(norm, hidden, epsilon, &sum, &mut statistics, x);
+    }
+
     fn norm_output(
         &self,
         norm: Affine<'_, Vec<F>>,

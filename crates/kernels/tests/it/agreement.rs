@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use sbmoe_kernels::{
     Activation, AdamwStep, Affine, AffineGradient, AttentionInputs, ContrastiveInputs, Cpu, Dropout,
-    EmbeddingGradient, EmbeddingTables, Key, Level, LinearBackward, LinearSize, NormOutput, Ops, Pooling,
-    Precision, Reference,
+    EmbeddingGradient, EmbeddingTables, FeedForwardBackward, Key, Level, LinearBackward, LinearSize,
+    NormOutput, Ops, Pooling, Precision, Reference,
 };
 
 use crate::draws::Draws;
@@ -30,6 +30,45 @@ fn run<O: Ops>(ops: &O, case: &Case) -> Results {
     block(ops, case, &mut results);
     training(ops, case, &mut results);
     results
+}
+
+/// Feed-forward layers of an input and a first layer.
+fn feed_forward<O: Ops>(
+    ops: &O,
+    size: LinearSize,
+    [x, weight, bias]: [&O::Buffer; 3],
+    draw: &mut impl FnMut(usize) -> O::Buffer,
+    keep: &mut impl FnMut(&str, &O::Buffer),
+) {
+    let LinearSize { rows, inputs, outputs, .. } = size;
+    let (narrow, narrow_bias, d_output) = (draw(inputs * outputs), draw(inputs), draw(rows * inputs));
+    for activation in [Activation::Identity, Activation::Relu, Activation::Gelu, Activation::GeluTanh] {
+        let layers = [Affine { weight, bias }, Affine { weight: &narrow, bias: &narrow_bias }];
+        let (mut before, mut output) = (ops.scratch(rows * outputs), ops.scratch(rows * inputs));
+        ops.feed_forward(size, x, layers, activation, Some(&mut before), &mut output);
+        keep(&format!("feed-forward before {activation:?}"), &before);
+        keep(&format!("feed-forward {activation:?}"), &output);
+        ops.feed_forward(size, x, layers, activation, None, &mut output);
+        keep(&format!("feed-forward alone {activation:?}"), &output);
+        // Of inputs that do not carry a product's rounding.
+        let (before, mut dx) = (draw(rows * outputs), draw(rows * inputs));
+        let mut gradients = [draw(inputs * outputs), draw(outputs), draw(inputs * outputs), draw(inputs)];
+        let [d_wide, d_wide_bias, d_narrow, d_narrow_bias] = &mut gradients;
+        let backward = FeedForwardBackward {
+            x,
+            before: &before,
+            d_output: &d_output,
+            weights: [weight, &narrow],
+            gradients: [
+                AffineGradient { weight: d_wide, bias: d_wide_bias },
+                AffineGradient { weight: d_narrow, bias: d_narrow_bias },
+            ],
+        };
+        ops.feed_forward_backward_add(size, activation, backward, &mut dx);
+        for (number, gradient) in gradients.iter().chain([&dx]).enumerate() {
+            keep(&format!("feed-forward backward {number} {activation:?}"), gradient);
+        }
+    }
 }
 
 fn encoder<O: Ops>(ops: &O, case: &Case, results: &mut Results) {
@@ -109,13 +148,11 @@ fn encoder<O: Ops>(ops: &O, case: &Case, results: &mut Results) {
     keep("linear dx", &dx);
     ops.linear_backward_input_add(size, &weight, &d_output, &mut dx);
     keep("linear dx added", &dx);
-    for activation in [Activation::Identity, Activation::Relu, Activation::Gelu, Activation::GeluTanh] {
-        let gradient = AffineGradient { weight: &mut d_weight, bias: &mut d_bias };
-        let layer = LinearBackward { weight: &weight, d_output: &d_output, gradient };
-        ops.linear_backward(size, activation, &x, layer, &mut dx);
-        keep(&format!("linear dx of {activation:?}"), &dx);
-        keep(&format!("linear d_weight of {activation:?}"), &d_weight);
-        keep(&format!("linear d_bias of {activation:?}"), &d_bias);
+    let gradient = AffineGradient { weight: &mut d_weight, bias: &mut d_bias };
+    let layer = LinearBackward { weight: &weight, d_output: &d_output, gradient };
+    ops.linear_backward(size, &x, layer, &mut dx);
+    for (number, gradient) in [&dx, &d_weight, &d_bias].into_iter().enumerate() {
+        keep(&format!("linear backward {number}"), gradient);
     }
     let (other_weight, other_d_output) = (draw(outputs * hidden), draw(rows * outputs));
     let (mut other_d_weight, mut other_d_bias) = (draw(outputs * hidden), draw(outputs));
@@ -128,6 +165,7 @@ fn encoder<O: Ops>(ops: &O, case: &Case, results: &mut Results) {
     for (number, gradient) in gradients.into_iter().enumerate() {
         keep(&format!("linears backward {number}"), gradient);
     }
+    feed_forward(ops, size, [&x, &weight, &bias], &mut draw, &mut keep);
 
     // Attention.
     let (query, key, value, d_output) = (draw(n), draw(n), draw(n), draw(n));
@@ -168,6 +206,14 @@ fn encoder<O: Ops>(ops: &O, case: &Case, results: &mut Results) {
     let mut again = ops.scratch(n);
     ops.norm_output(norm, hidden, &sum, &statistics, &mut again);
     assert_eq!(ops.download(&again), ops.download(&output), "a norm's output is the same once more");
+    let layer = draw(n);
+    let (mut in_place, mut sum_alone) = (ops.scratch(n), ops.scratch(n));
+    ops.copy(&layer, &mut in_place);
+    ops.copy(&layer, &mut sum_alone);
+    let out = NormOutput { sum: &mut sum_alone, statistics: &mut ops.scratch(2 * rows), output: &mut again };
+    ops.residual_norm(&residual, norm, &tokens, hidden, 1e-12, Dropout::NONE, out);
+    ops.residual_norm_in_place(&residual, norm, hidden, 1e-12, &mut in_place);
+    assert_eq!(ops.download(&in_place), ops.download(&again), "a norm is the same in place");
     let (mut d_layer, mut d_residual) = (ops.scratch(n), ops.scratch(n));
     let (mut d_gamma, mut d_beta) = (draw(hidden), draw(hidden));
     let gradient = AffineGradient { weight: &mut d_gamma, bias: &mut d_beta };

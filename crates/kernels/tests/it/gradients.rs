@@ -2,7 +2,8 @@
 
 use sbmoe_kernels::{
     Activation, Affine, AffineGradient, AttentionInputs, ContrastiveInputs, Dropout, EmbeddingGradient,
-    EmbeddingTables, Key, LinearBackward, LinearSize, NormOutput, Ops, Pooling, Precision, Reference, Tokens,
+    EmbeddingTables, FeedForwardBackward, Key, LinearBackward, LinearSize, NormOutput, Ops, Pooling,
+    Precision, Reference, Tokens,
 };
 
 use crate::draws::Draws;
@@ -92,38 +93,57 @@ fn linear() {
 }
 
 #[test]
-fn linear_layers_of_an_activation_and_of_one_input() {
+fn linear_layers_of_one_input() {
     let size = LinearSize { rows: 7, inputs: 5, outputs: 3, precision: Precision::F32 };
     let mut draws = Draws::new(4);
-    // x, a layer of its activation, and two of it as it is.
-    let layers =
-        [draws.wide(15), draws.wide(3), draws.wide(15), draws.wide(3), draws.wide(15), draws.wide(3)];
-    let inputs = [vec![draws.wide(35)], layers.to_vec()].concat();
     let weights = [draws.wide(21), draws.wide(21), draws.wide(21)];
+    // x, and three layers.
+    let inputs = [35, 15, 3, 15, 3, 15, 3].map(|n| draws.wide(n));
+    let loss = |inputs: &[Buffer]| {
+        let outputs = (0..3).map(|layer| {
+            let affine = Affine { weight: &inputs[1 + 2 * layer], bias: &inputs[2 + 2 * layer] };
+            let mut output = vec![0.0; 21];
+            OPS().linear(size, &inputs[0], affine, Activation::Identity, None, &mut output);
+            weighted(&weights[layer], &output)
+        });
+        outputs.sum()
+    };
+    let mut gradients = inputs.each_ref().map(|input| zeros(input));
+    let [dx, w0, b0, w1, b1, w2, b2] = &mut gradients;
+    let layer = |layer: usize, weight, bias| LinearBackward {
+        weight: &inputs[1 + 2 * layer],
+        d_output: &weights[layer],
+        gradient: AffineGradient { weight, bias },
+    };
+    dx.fill(f64::NAN);
+    OPS().linear_backward(size, &inputs[0], layer(0, w0, b0), dx);
+    OPS().linears_backward_add(size, &inputs[0], [layer(1, w1, b1), layer(2, w2, b2)], dx);
+    check(&inputs, loss, &gradients);
+}
+
+#[test]
+fn feed_forward() {
+    let size = LinearSize { rows: 7, inputs: 3, outputs: 5, precision: Precision::F32 };
     for activation in [Activation::Identity, Activation::Relu, Activation::Gelu, Activation::GeluTanh] {
-        let loss = |inputs: &[Buffer]| {
-            let mut activated = vec![0.0; 35];
-            OPS().activate(activation, &inputs[0], &mut activated);
-            let of = [&activated, &inputs[0], &inputs[0]];
-            let outputs = (0..3).map(|layer| {
-                let affine = Affine { weight: &inputs[1 + 2 * layer], bias: &inputs[2 + 2 * layer] };
-                let mut output = vec![0.0; 21];
-                OPS().linear(size, of[layer], affine, Activation::Identity, None, &mut output);
-                weighted(&weights[layer], &output)
-            });
-            outputs.sum()
+        let mut draws = Draws::new(6);
+        let (weights, inputs) = (draws.wide(21), [21, 15, 5, 15, 3].map(|n| draws.wide(n)));
+        let forward = |inputs: &[Buffer]| {
+            let layers = [1, 3].map(|at| Affine { weight: &inputs[at], bias: &inputs[at + 1] });
+            let (mut before, mut output) = (vec![0.0; 35], vec![0.0; 21]);
+            OPS().feed_forward(size, &inputs[0], layers, activation, Some(&mut before), &mut output);
+            (before, output)
         };
-        let mut gradients: Vec<Buffer> = inputs.iter().map(|input| zeros(input)).collect();
-        let [dx, w0, b0, w1, b1, w2, b2] = gradients.get_disjoint_mut([0, 1, 2, 3, 4, 5, 6]).expect("seven");
-        let layer = |layer: usize, weight, bias| LinearBackward {
-            weight: &inputs[1 + 2 * layer],
-            d_output: &weights[layer],
-            gradient: AffineGradient { weight, bias },
+        let mut gradients = inputs.each_ref().map(|input| zeros(input));
+        let [dx, w0, b0, w1, b1] = &mut gradients;
+        let layers = FeedForwardBackward {
+            x: &inputs[0],
+            before: &forward(&inputs).0,
+            d_output: &weights,
+            weights: [&inputs[1], &inputs[3]],
+            gradients: [AffineGradient { weight: w0, bias: b0 }, AffineGradient { weight: w1, bias: b1 }],
         };
-        dx.fill(f64::NAN);
-        OPS().linear_backward(size, activation, &inputs[0], layer(0, w0, b0), dx);
-        OPS().linears_backward_add(size, &inputs[0], [layer(1, w1, b1), layer(2, w2, b2)], dx);
-        check(&inputs, loss, &gradients);
+        OPS().feed_forward_backward_add(size, activation, layers, dx);
+        check(&inputs, |inputs| weighted(&weights, &forward(inputs).1), &gradients);
     }
 }
 

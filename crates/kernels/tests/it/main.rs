@@ -3,6 +3,7 @@
 mod agreement;
 mod attention_in_bf16;
 mod draws;
+mod feed_forward;
 mod gradients;
 mod known_values;
 mod nan;

@@ -53,7 +53,7 @@ impl Layer {
         cpu.fill(&mut weight, 0.0);
         let gradient = AffineGradient { weight: &mut weight, bias: &mut bias };
         let layer = LinearBackward { weight: &self.weight, d_output: &d_output, gradient };
-        cpu.linear_backward(self.size, Activation::Identity, &self.x, layer, &mut dx);
+        cpu.linear_backward(self.size, &self.x, layer, &mut dx);
         let [d_weight, d_x] = alone;
         [d_weight, d_x, cpu.download(&weight), cpu.download(&dx)]
     }
@@ -223,7 +223,7 @@ fn the_gradient_of_a_weight_sums_over_more_rows_than_are_packed_at_once() {
     let (of_layer, mut dx) = (cpu.upload(&draws.normal(size.inputs * size.outputs)), cpu.zeros(x.len()));
     let gradient = AffineGradient { weight: &mut weight, bias: &mut bias };
     let layer = LinearBackward { weight: &of_layer, d_output: &d_output_there, gradient };
-    cpu.linear_backward(size, Activation::Identity, &x_there, layer, &mut dx);
+    cpu.linear_backward(size, &x_there, layer, &mut dx);
     assert_eq!(cpu.download(&weight), found, "with the gradient of the input");
     let mut alone = cpu.zeros(x.len());
     cpu.linear_backward_input(size, &of_layer, &d_output_there, &mut alone);

@@ -15,15 +15,6 @@ pub struct Bert {
     layers: Vec<Layer>,
 }
 
-/// Whether a forward pass keeps what backward needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
-    /// Only the result: memory is one layer's.
-    Nothing,
-    /// What [`Bert::backward`] reads.
-    ForBackward,
-}
-
 /// What a forward pass kept for [`Bert::backward`].
 #[derive(Debug)]
 pub struct Kept<B> {
@@ -69,10 +60,9 @@ impl Bert {
         parameters: &Tensors<O::Buffer>,
         tokens: &Tokens,
     ) -> O::Buffer {
-        let dropout = DropoutPlan::off();
-        let mut x = self.embeddings.forward(ops, parameters, tokens, &dropout).output;
+        let mut x = self.embeddings.forward(ops, parameters, tokens, &DropoutPlan::off()).output;
         for layer in &self.layers {
-            x = layer.forward(ops, parameters, tokens, &dropout, &x, Keep::Nothing).0;
+            x = layer.output(ops, parameters, tokens, x);
         }
         x
     }
@@ -89,7 +79,7 @@ impl Bert {
         let mut kept = Kept { embeddings, layers: Vec::with_capacity(self.layers.len()), output: None };
         for layer in &self.layers {
             let x = kept.hidden_states();
-            let (output, own) = layer.forward(ops, parameters, tokens, dropout, x, Keep::ForBackward);
+            let (output, own) = layer.forward(ops, parameters, tokens, dropout, x);
             kept.output = Some(output);
             kept.layers.push(own);
         }

@@ -1,11 +1,11 @@
 //! One Transformer layer: self-attention, residual and norm; feed-forward, residual and norm.
 
 use sbmoe_kernels::{
-    Activation, AttentionInputs, LinearBackward, LinearSize, NormOutput, Ops, Passes, Precision, Tokens,
+    Activation, AttentionInputs, FeedForwardBackward, LinearBackward, LinearSize, NormOutput, Ops, Passes,
+    Precision, Tokens,
 };
 
 use super::dropout::{DropoutPlan, Site};
-use super::encoder::Keep;
 use crate::folder::BertConfig;
 use crate::parameters::{AffineIds, Layout, Tensors};
 
@@ -32,14 +32,20 @@ pub(super) struct Layer {
 /// What backward reads. The activation and the norms' outputs are computed again: that costs less than the memory.
 #[derive(Debug)]
 pub(super) struct KeptLayer<B> {
+    attention: Attended<B>,
+    attention_norm: KeptNorm<B>,
+    before_activation: B,
+    output: KeptNorm<B>,
+}
+
+/// What attention read and wrote.
+#[derive(Debug)]
+struct Attended<B> {
     query: B,
     key: B,
     value: B,
     context: B,
     log_sums: B,
-    attention: KeptNorm<B>,
-    before_activation: Option<B>,
-    output: KeptNorm<B>,
 }
 
 /// A residual norm's input sum and statistics, from which its output is made again.
@@ -87,6 +93,28 @@ impl Layer {
         }
     }
 
+    /// The layer's output without dropout. What is no longer needed is freed at once: what is computed next is written
+    /// where the caches are warm.
+    pub(super) fn output<O: Ops>(
+        &self,
+        ops: &O,
+        parameters: &Tensors<O::Buffer>,
+        tokens: &Tokens,
+        x: O::Buffer,
+    ) -> O::Buffer {
+        let Attended { context, .. } = self.attend(ops, parameters, tokens, &DropoutPlan::off(), &x);
+        let mut attended = self.dense(ops, parameters, tokens, self.attention_dense, &context);
+        drop(context);
+        let norm = parameters.affine(self.attention_norm);
+        ops.residual_norm_in_place(&x, norm, self.hidden, self.epsilon, &mut attended);
+        drop(x);
+        let mut output = ops.scratch(tokens.n_tokens() * self.hidden);
+        self.feed_forward(ops, parameters, tokens, &attended, None, &mut output);
+        let norm = parameters.affine(self.output_norm);
+        ops.residual_norm_in_place(&attended, norm, self.hidden, self.epsilon, &mut output);
+        output
+    }
+
     /// The layer's output, and what backward reads.
     pub(super) fn forward<O: Ops>(
         &self,
@@ -95,8 +123,32 @@ impl Layer {
         tokens: &Tokens,
         dropout: &DropoutPlan,
         x: &O::Buffer,
-        keep: Keep,
     ) -> (O::Buffer, KeptLayer<O::Buffer>) {
+        let attention = self.attend(ops, parameters, tokens, dropout, x);
+        let projected = self.dense(ops, parameters, tokens, self.attention_dense, &attention.context);
+        let site = Site::AttentionOutput(self.number);
+        let (attended, attention_norm) =
+            self.norm(ops, parameters, tokens, dropout, (self.attention_norm, site), projected, x);
+
+        let mut before_activation = ops.scratch(tokens.n_tokens() * self.intermediate_size);
+        let mut narrowed = ops.scratch(tokens.n_tokens() * self.hidden);
+        let before = Some(&mut before_activation);
+        self.feed_forward(ops, parameters, tokens, &attended, before, &mut narrowed);
+        let site = Site::Output(self.number);
+        let (y, output) =
+            self.norm(ops, parameters, tokens, dropout, (self.output_norm, site), narrowed, &attended);
+        (y, KeptLayer { attention, attention_norm, before_activation, output })
+    }
+
+    /// Query, key and value of `x`, and what attention makes of them.
+    fn attend<O: Ops>(
+        &self,
+        ops: &O,
+        parameters: &Tensors<O::Buffer>,
+        tokens: &Tokens,
+        dropout: &DropoutPlan,
+        x: &O::Buffer,
+    ) -> Attended<O::Buffer> {
         let mut projections = [(); 3].map(|()| ops.scratch(tokens.n_tokens() * self.hidden));
         let layers = [self.query, self.key, self.value].map(|ids| parameters.affine(ids));
         ops.linears(self.square(tokens), x, layers, projections.each_mut());
@@ -104,36 +156,20 @@ impl Layer {
         let mut context = ops.scratch(tokens.n_tokens() * self.hidden);
         let mut log_sums = ops.scratch(tokens.n_tokens() * self.heads);
         ops.attention(self.attention(&query, &key, &value, tokens, dropout), &mut context, &mut log_sums);
-        let projected = self.dense(ops, parameters, tokens, self.attention_dense, &context);
-        let site = Site::AttentionOutput(self.number);
-        let (attended, attention) =
-            self.norm(ops, parameters, tokens, dropout, (self.attention_norm, site), projected, x);
+        Attended { query, key, value, context, log_sums }
+    }
 
-        let mut activated = ops.scratch(tokens.n_tokens() * self.intermediate_size);
-        let mut before_activation =
-            (keep == Keep::ForBackward).then(|| ops.scratch(tokens.n_tokens() * self.intermediate_size));
-        ops.linear(
-            self.widening(tokens),
-            &attended,
-            parameters.affine(self.intermediate),
-            self.activation,
-            before_activation.as_mut(),
-            &mut activated,
-        );
-        let mut narrowed = ops.scratch(tokens.n_tokens() * self.hidden);
-        let output_dense = parameters.affine(self.output_dense);
-        ops.linear(
-            self.narrowing(tokens),
-            &activated,
-            output_dense,
-            Activation::Identity,
-            None,
-            &mut narrowed,
-        );
-        let site = Site::Output(self.number);
-        let (y, output) =
-            self.norm(ops, parameters, tokens, dropout, (self.output_norm, site), narrowed, &attended);
-        (y, KeptLayer { query, key, value, context, log_sums, attention, before_activation, output })
+    fn feed_forward<O: Ops>(
+        &self,
+        ops: &O,
+        parameters: &Tensors<O::Buffer>,
+        tokens: &Tokens,
+        x: &O::Buffer,
+        before: Option<&mut O::Buffer>,
+        output: &mut O::Buffer,
+    ) {
+        let layers = [self.intermediate, self.output_dense].map(|ids| parameters.affine(ids));
+        ops.feed_forward(self.widening(tokens), x, layers, self.activation, before, output);
     }
 
     /// The layer's output once more, from what was kept.
@@ -174,8 +210,6 @@ impl Layer {
         d_output: &O::Buffer,
         gradients: &mut Tensors<O::Buffer>,
     ) -> O::Buffer {
-        let before =
-            kept.before_activation.as_ref().expect("backward follows a forward that kept what it needs");
         let site = Site::Output(self.number);
         let (d_narrowed, mut d_attention) = self.norm_backward(
             ops,
@@ -187,12 +221,17 @@ impl Layer {
             d_output,
             gradients,
         );
-        let mut d_widened = ops.scratch(tokens.n_tokens() * self.intermediate_size);
-        let [layer] = backward_of(parameters, [(self.output_dense, &d_narrowed)], gradients);
-        ops.linear_backward(self.narrowing(tokens), self.activation, before, layer, &mut d_widened);
-        let attended = self.norm_again(ops, parameters, self.attention_norm, &kept.attention);
-        let layer = backward_of(parameters, [(self.intermediate, &d_widened)], gradients);
-        ops.linears_backward_add(self.widening(tokens), &attended, layer, &mut d_attention);
+        let attended = self.norm_again(ops, parameters, self.attention_norm, &kept.attention_norm);
+        let ids = [self.intermediate, self.output_dense];
+        let mut own = gradients.affines_mut(&ids).into_iter();
+        let layers = FeedForwardBackward {
+            x: &attended,
+            before: &kept.before_activation,
+            d_output: &d_narrowed,
+            weights: ids.map(|ids| parameters.get(ids.weight)),
+            gradients: ids.map(|_| own.next().expect("one a layer")),
+        };
+        ops.feed_forward_backward_add(self.widening(tokens), self.activation, layers, &mut d_attention);
         d_attention
     }
 
@@ -215,20 +254,21 @@ impl Layer {
             tokens,
             dropout,
             (self.attention_norm, site),
-            &kept.attention,
+            &kept.attention_norm,
             d_attention,
             gradients,
         );
         let (size, length) = (self.square(tokens), tokens.n_tokens() * self.hidden);
         let mut d_context = ops.scratch(length);
         let [layer] = backward_of(parameters, [(self.attention_dense, &d_projected)], gradients);
-        ops.linear_backward(size, Activation::Identity, &kept.context, layer, &mut d_context);
+        let Attended { query, key, value, context, log_sums } = &kept.attention;
+        ops.linear_backward(size, context, layer, &mut d_context);
         let [mut d_query, mut d_key, mut d_value] =
             [ops.scratch(length), ops.scratch(length), ops.scratch(length)];
         ops.attention_backward(
-            self.attention(&kept.query, &kept.key, &kept.value, tokens, dropout),
-            &kept.context,
-            &kept.log_sums,
+            self.attention(query, key, value, tokens, dropout),
+            context,
+            log_sums,
             &d_context,
             [&mut d_query, &mut d_key, &mut d_value],
         );
@@ -328,10 +368,6 @@ impl Layer {
 
     fn widening(&self, tokens: &Tokens) -> LinearSize {
         self.size(tokens, self.hidden, self.intermediate_size)
-    }
-
-    fn narrowing(&self, tokens: &Tokens) -> LinearSize {
-        self.size(tokens, self.intermediate_size, self.hidden)
     }
 
     fn size(&self, tokens: &Tokens, inputs: usize, outputs: usize) -> LinearSize {

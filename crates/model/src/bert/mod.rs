@@ -10,4 +10,4 @@ mod encoder;
 mod layer;
 
 pub use dropout::DropoutPlan;
-pub use encoder::{Bert, Keep, Kept};
+pub use encoder::{Bert, Kept};

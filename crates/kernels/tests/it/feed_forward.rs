@@ -1,0 +1,145 @@
+//! Feed-forward layers as one operator against their layers one by one, in every precision.
+
+use sbmoe_kernels::{
+    Activation, Affine, AffineGradient, Buffer, Cpu, FeedForwardBackward, Level, LinearBackward, LinearSize,
+    Ops, Passes, Precision,
+};
+
+use crate::draws::Draws;
+
+/// The layers, their input and the gradient of their output.
+struct Case {
+    cpu: Cpu,
+    size: LinearSize,
+    x: Buffer,
+    weights: [Buffer; 2],
+    biases: [Buffer; 2],
+    d_output: Buffer,
+}
+
+impl Case {
+    fn new(level: Level, threads: usize, size: LinearSize) -> Self {
+        let (cpu, mut draws) = (Cpu::with_level(threads, level), Draws::new(11));
+        let LinearSize { rows, inputs, outputs, .. } = size;
+        let mut draw = |n: usize| cpu.upload(&draws.normal(n));
+        let (x, d_output) = (draw(rows * inputs), draw(rows * inputs));
+        let (weights, biases) = ([(); 2].map(|()| draw(inputs * outputs)), [outputs, inputs].map(&mut draw));
+        Self { cpu, size, x, weights, biases, d_output }
+    }
+
+    fn back(&self) -> LinearSize {
+        LinearSize { inputs: self.size.outputs, outputs: self.size.inputs, ..self.size }
+    }
+
+    fn layers(&self) -> [Affine<'_, Buffer>; 2] {
+        [0, 1].map(|layer| Affine { weight: &self.weights[layer], bias: &self.biases[layer] })
+    }
+
+    /// What the activation was taken of, and the output.
+    fn forward(&self) -> [Buffer; 2] {
+        let (mut before, mut output) =
+            (self.cpu.scratch(self.size.rows * self.size.outputs), self.cpu.scratch(self.x.len()));
+        let before_there = Some(&mut before);
+        self.cpu.feed_forward(self.size, &self.x, self.layers(), Activation::Gelu, before_there, &mut output);
+        let mut alone = self.cpu.scratch(self.x.len());
+        self.cpu.feed_forward(self.size, &self.x, self.layers(), Activation::Gelu, None, &mut alone);
+        assert_eq!(bits(&alone), bits(&output), "whether or not it is kept");
+        [before, output]
+    }
+
+    fn forward_one_by_one(&self) -> [Buffer; 2] {
+        let ([wide, narrow], n) = (self.layers(), self.size.rows * self.size.outputs);
+        let (mut before, mut activated) = (self.cpu.scratch(n), self.cpu.scratch(n));
+        self.cpu.linear(self.size, &self.x, wide, Activation::Gelu, Some(&mut before), &mut activated);
+        let mut output = self.cpu.scratch(self.x.len());
+        self.cpu.linear(self.back(), &activated, narrow, Activation::Identity, None, &mut output);
+        [before, output]
+    }
+
+    /// Of the input, the weights, and the biases; the last are added in another order one by one.
+    fn gradients(&self, before: &Buffer, at_once: bool) -> [Buffer; 5] {
+        let (cpu, n) = (&self.cpu, self.size.inputs * self.size.outputs);
+        let lengths = [self.x.len(), n, n, self.size.outputs, self.size.inputs];
+        let mut gradients = lengths.map(|len| cpu.zeros(len));
+        let [dx, w0, w1, b0, b1] = &mut gradients;
+        let [d_wide, d_narrow] =
+            [AffineGradient { weight: w0, bias: b0 }, AffineGradient { weight: w1, bias: b1 }];
+        let [wide, narrow] = self.weights.each_ref();
+        let (x, d_output) = (&self.x, &self.d_output);
+        if at_once {
+            let gradients = [d_wide, d_narrow];
+            let layers = FeedForwardBackward { x, before, d_output, weights: [wide, narrow], gradients };
+            cpu.feed_forward_backward_add(self.size, Activation::Gelu, layers, dx);
+        } else {
+            let [mut activated, mut d_before] = [(); 2].map(|()| cpu.scratch(before.len()));
+            cpu.activate(Activation::Gelu, before, &mut activated);
+            let layer = LinearBackward { weight: narrow, d_output, gradient: d_narrow };
+            cpu.linear_backward(self.back(), &activated, layer, &mut d_before);
+            cpu.activate_backward(Activation::Gelu, before, &mut d_before);
+            let layer = LinearBackward { weight: wide, d_output: &d_before, gradient: d_wide };
+            cpu.linears_backward_add(self.size, x, [layer], dx);
+        }
+        gradients
+    }
+}
+
+fn bits(values: &Buffer) -> Vec<u32> {
+    values.iter().map(|x| x.to_bits()).collect()
+}
+
+/// Odd sizes, several tiles either way, more rows than a weight's gradient takes at once.
+const SIZES: [[usize; 3]; 3] = [[101, 39, 77], [1, 16, 450], [2149, 20, 70]];
+
+#[test]
+fn one_operator_gives_the_bytes_of_its_layers() {
+    for level in Level::available() {
+        for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+            for [rows, inputs, outputs] in SIZES {
+                let size = LinearSize { rows, inputs, outputs, precision };
+                let (case, name) = (Case::new(level, 2, size), format!("{level} {precision} {rows}"));
+                let [before, output] = case.forward();
+                let [before_alone, output_alone] = case.forward_one_by_one();
+                assert_eq!(bits(&before), bits(&before_alone), "{name}");
+                assert_eq!(bits(&output), bits(&output_alone), "{name}");
+                if precision == Precision::Int8 {
+                    continue;
+                }
+                let [found, expected] = [true, false].map(|at_once| case.gradients(&before, at_once));
+                for (found, expected) in found.iter().zip(&expected).take(3) {
+                    assert_eq!(bits(found), bits(expected), "{name}");
+                }
+                for (found, expected) in found.iter().zip(&expected).skip(3) {
+                    for (found, expected) in found.iter().zip(&**expected) {
+                        let largest = (rows as f32).sqrt() * 10.0;
+                        assert!((found - expected).abs() < 1e-5 * largest, "{name}: {found}, {expected}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn bytes_depend_neither_on_threads_nor_on_what_was_laid_out() {
+    for level in Level::available() {
+        for precision in [Precision::F32, Precision::Bf16] {
+            let size = LinearSize { rows: 301, inputs: 40, outputs: 130, precision };
+            let run = |threads, is_prepared| {
+                let mut case = Case::new(level, threads, size);
+                if is_prepared {
+                    let passes = Passes::ForwardAndBackward;
+                    let [wide, narrow] = &mut case.weights;
+                    case.cpu.prepare_weight([130, 40], precision, passes, wide);
+                    case.cpu.prepare_weight([40, 130], precision, passes, narrow);
+                }
+                let [before, output] = case.forward();
+                let gradients = case.gradients(&before, true);
+                gradients.iter().chain([&before, &output]).map(bits).collect::<Vec<_>>()
+            };
+            let expected = run(1, false);
+            for (threads, is_prepared) in [(3, false), (1, true), (2, true)] {
+                assert!(run(threads, is_prepared) == expected, "{level} {precision}, {threads} threads");
+            }
+        }
+    }
+}

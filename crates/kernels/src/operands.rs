@@ -116,6 +116,14 @@ pub struct LinearSize {
     pub precision: Precision,
 }
 
+impl LinearSize {
+    /// Of a layer from this one's outputs to its inputs.
+    #[must_use]
+    pub fn back(self) -> Self {
+        Self { inputs: self.outputs, outputs: self.inputs, ..self }
+    }
+}
+
 /// The products that a weight is laid out for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Passes {

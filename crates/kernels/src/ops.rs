@@ -107,7 +107,8 @@ pub trait Ops: Send + Sync {
     );
 
     /// Lays out the weight `[outputs, inputs]` of a linear layer for all of its products of these `passes` in `precision`
-    /// until the weight changes; results are the same without. An implementation may have nothing to lay out.
+    /// until the weight changes; results are the same without. It may take the weight's memory again for each pass; an
+    /// implementation may have nothing to lay out.
     fn prepare_weight(
         &self,
         [outputs, inputs]: [usize; 2],
@@ -213,8 +214,7 @@ pub trait Ops: Send + Sync {
     ) {
         let mut activated = self.scratch(size.rows * size.outputs);
         self.linear(size, x, wide, activation, before, &mut activated);
-        let back = LinearSize { inputs: size.outputs, outputs: size.inputs, ..size };
-        self.linear(back, &activated, narrow, Activation::Identity, None, output);
+        self.linear(size.back(), &activated, narrow, Activation::Identity, None, output);
     }
     /// Backward of [`Ops::feed_forward`]: adds the parameters' gradients, and that of `x` to `dx`.
     fn feed_forward_backward_add(
@@ -228,9 +228,8 @@ pub trait Ops: Send + Sync {
         let [d_wide, d_narrow] = gradients;
         let [mut activated, mut d_before] = [(); 2].map(|()| self.scratch(size.rows * size.outputs));
         self.activate(activation, before, &mut activated);
-        let back = LinearSize { inputs: size.outputs, outputs: size.inputs, ..size };
         let layer = LinearBackward { weight: narrow, d_output, gradient: d_narrow };
-        self.linear_backward(back, &activated, layer, &mut d_before);
+        self.linear_backward(size.back(), &activated, layer, &mut d_before);
         self.activate_backward(activation, before, &mut d_before);
         let layer = LinearBackward { weight: wide, d_output: &d_before, gradient: d_wide };
         self.linears_backward_add(size, x, [layer], dx);

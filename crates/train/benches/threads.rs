@@ -7,7 +7,7 @@
 //! The encoder has all-MiniLM-L6-v2's sizes and drawn weights, the texts SciFact's lengths; training is with dropout, six
 //! experts and AdamW, 64 pairs a step.
 //! `-- THREADS` chooses the threads (0, one per core, is the default), `-- NAME` only the work whose name contains it.
-//! Started without cargo's `--bench` it runs everything once on a small batch, to show that it still works.
+//! Started without cargo's `--bench` it runs everything on a small batch, to show that it still works.
 #![expect(clippy::print_stdout, reason = "a table on standard output is what it is for")]
 
 #[path = "../../kernels/benches/operators/limits.rs"]
@@ -157,16 +157,6 @@ fn in_turn(
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
-}
-
-/// The fastest of some runs.
-fn fastest(repetitions: usize, run: &mut impl FnMut()) -> f64 {
-    let time = |_| {
-        let start = Instant::now();
-        run();
-        start.elapsed().as_secs_f64()
-    };
-    (0..repetitions).map(time).fold(f64::INFINITY, f64::min)
 }
 
 fn architecture() -> Architecture {

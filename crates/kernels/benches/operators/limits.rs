@@ -2,10 +2,9 @@
 
 use std::cell::RefCell;
 use std::hint::black_box;
+use std::time::Instant;
 
 use sbmoe_kernels::{Cpu, Level, Precision};
-
-use crate::fastest;
 
 /// Operations a second of each precision, and elements a second (read and written), of all threads together.
 pub(crate) struct Limits {
@@ -32,6 +31,16 @@ impl Limits {
     pub(crate) fn arithmetic(&self, precision: Precision) -> f64 {
         self.arithmetic[precision as usize]
     }
+}
+
+/// The fastest of some runs, in seconds.
+pub(crate) fn fastest(repetitions: usize, run: &mut impl FnMut()) -> f64 {
+    let time = |_| {
+        let start = Instant::now();
+        run();
+        start.elapsed().as_secs_f64()
+    };
+    (0..repetitions).map(time).fold(f64::INFINITY, f64::min)
 }
 
 /// Operations a second of all threads together.

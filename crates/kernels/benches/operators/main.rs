@@ -10,7 +10,6 @@
 mod limits;
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use gemm::Parallelism;
 use sbmoe_kernels::{
@@ -18,7 +17,7 @@ use sbmoe_kernels::{
     EmbeddingGradient, EmbeddingTables, Key, LinearSize, NormOutput, Ops, Passes, Pooling, Precision, Tokens,
 };
 
-use limits::Limits;
+use limits::{Limits, fastest};
 
 const HIDDEN: usize = 384;
 const INNER: usize = 1536;
@@ -76,15 +75,6 @@ impl Bench {
     fn check(&self, name: &str, buffer: &<Cpu as Ops>::Buffer) {
         assert_eq!(self.cpu.first_non_finite(buffer), None, "{name} wrote a number that is not finite");
     }
-}
-
-fn fastest(repetitions: usize, run: &mut impl FnMut()) -> f64 {
-    let time = |_| {
-        let start = Instant::now();
-        run();
-        start.elapsed().as_secs_f64()
-    };
-    (0..repetitions).map(time).fold(f64::INFINITY, f64::min)
 }
 
 fn main() {

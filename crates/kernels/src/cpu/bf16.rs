@@ -13,10 +13,12 @@ use super::{Cpu, TILE};
 
 /// The words of `[rows, columns]`, whose columns are the inner index, as `[rows, words]`.
 pub(super) fn words(cpu: &Cpu, values: &[f32], rows: usize, columns: usize) -> Buffer {
+    assert!(values.len() >= rows * columns, "{rows}×{columns} with {} elements", values.len());
     let depth = Form::of_bf16(cpu.level).words(columns);
     let mut words = cpu.memory.scratch(rows * depth);
     let height = height(columns);
-    let tiles = words.chunks_mut((height * depth).max(1)).zip(values.chunks((height * columns).max(1)));
+    let values = values[..rows * columns].chunks((height * columns).max(1));
+    let tiles = words.chunks_mut((height * depth).max(1)).zip(values);
     cpu.each(rows * columns, tiles, |(words, values)| {
         let rows = Rows { values, stride: columns, columns };
         along(cpu.level, rows, values.len() / columns, &mut Columns::whole(words, depth));
@@ -24,9 +26,11 @@ pub(super) fn words(cpu: &Cpu, values: &[f32], rows: usize, columns: usize) -> B
     words
 }
 
-/// As [`words`], and with the rows as the inner index, as `[words, columns]`; the sum of each column is added to `sums`.
+/// As [`words`], and with the rows as the inner index, as `[words, columns]`; the sum of each column is added to `sums`,
+/// of which there are as many as columns.
 pub(super) fn words_both_ways(cpu: &Cpu, values: &[f32], sums: &mut [f32]) -> [Buffer; 2] {
     let columns = sums.len();
+    assert!(values.len().is_multiple_of(columns.max(1)), "{} elements in rows of {columns}", values.len());
     let (form, rows, height) = (Form::of_bf16(cpu.level), values.len() / columns.max(1), height(columns));
     let mut words =
         [rows * form.words(columns), form.words(rows) * columns].map(|len| cpu.memory.scratch(len));

@@ -1,19 +1,21 @@
 //! The feed-forward layers: a linear layer to more columns, an activation, a linear layer back.
 //!
-//! In bf16, what lies between the two is rounded where it is computed, tile by tile, and never in memory as f32.
+//! In bf16, what the second layer reads, and the gradient of what the first one gives, are rounded where they are
+//! computed, tile by tile, and never in memory as f32.
 
 use super::Cpu;
 use super::activation::{apply, apply_biased, apply_slope};
 use super::bf16_words::{across, along};
 use super::form::Form;
 use super::lanes::LANES;
+use super::level::Level;
 use super::linear::{self, Input};
-use super::linear_backward::{Left, ROWS, input_product, weight_product};
+use super::linear_backward::{AT_ONCE, Left, input_product, weight_product};
 use super::memory::Buffer;
-use super::packing::Rows;
 use super::prepared;
 use super::product::{Operand, Term, product, product_apart};
 use super::right::{Source, pack_rows};
+use super::rows::add_tile;
 use super::squares::prefetch;
 use super::sums::{add_columns, add_rows};
 use super::tiles::{self, Target};
@@ -29,7 +31,7 @@ pub(super) fn forward(
     before: Option<&mut [f32]>,
     output: &mut [f32],
 ) {
-    let (x, narrowing) = (Input::new(cpu, size, x), back(size));
+    let x = Input::new(cpu, size, x);
     let in_f32;
     let activated = if size.precision == Precision::Bf16 {
         Input::Bf16(activated_words(cpu, size, x.floats(), wide, activation, before))
@@ -37,14 +39,9 @@ pub(super) fn forward(
         let mut activated = cpu.memory.scratch(size.rows * size.outputs);
         linear::forward(cpu, size, &x, wide, activation, before, &mut activated);
         in_f32 = activated;
-        Input::new(cpu, narrowing, &in_f32)
+        Input::new(cpu, size.back(), &in_f32)
     };
-    linear::forward(cpu, narrowing, &activated, narrow, Activation::Identity, None, output);
-}
-
-/// The size of the layer behind.
-fn back(size: LinearSize) -> LinearSize {
-    LinearSize { inputs: size.outputs, outputs: size.inputs, ..size }
+    linear::forward(cpu, size.back(), &activated, narrow, Activation::Identity, None, output);
 }
 
 /// The words of `activation(x · weightᵀ + bias)` for an `x` in words.
@@ -63,26 +60,27 @@ fn activated_words(
     let size = [rows, outputs, form.words(inputs)];
     let mut words = cpu.memory.scratch(rows * form.words(outputs));
     let target = Target::along(&mut words, form);
+    // A row's words, and what is kept of it, are asked for while it is activated.
     if let Some(before) = before {
         let targets = [target, Target::result(before)];
         product_apart(cpu, form, size, &[term], targets, |tile, sums, [mut words, mut before]| {
-            for (row, sums) in sums.chunks_exact_mut(tile.columns).enumerate() {
+            for (row, sums) in sums.chunks_exact_mut(tile.stride()).enumerate() {
+                let sums = &mut sums[..tile.columns];
                 words.ask(row);
                 before.ask(row + 1);
-                let before = before.row(row);
-                apply_biased(level, Activation::Identity, &bias[tile.column..][..tile.columns], sums);
-                before.copy_from_slice(sums);
-                apply(level, activation, before, sums);
+                apply_biased(level, Activation::Identity, &bias[tile.column..], sums);
+                before.row(row).copy_from_slice(sums);
+                apply(level, activation, before.row(row), sums);
             }
-            along(level, Rows::dense(sums, tile.columns), tile.rows, &mut words);
+            along(level, tile.sums(sums), tile.rows, &mut words);
         });
     } else {
         product_apart(cpu, form, size, &[term], [target], |tile, sums, [mut words]| {
-            for (row, sums) in sums.chunks_exact_mut(tile.columns).enumerate() {
+            for (row, sums) in sums.chunks_exact_mut(tile.stride()).enumerate() {
                 words.ask(row);
-                apply_biased(level, activation, &bias[tile.column..][..tile.columns], sums);
+                apply_biased(level, activation, &bias[tile.column..], &mut sums[..tile.columns]);
             }
-            along(level, Rows::dense(sums, tile.columns), tile.rows, &mut words);
+            along(level, tile.sums(sums), tile.rows, &mut words);
         });
     }
     words
@@ -99,9 +97,9 @@ pub(super) fn backward_add(
     let FeedForwardBackward { x, before, d_output, weights: [wide, narrow], gradients } = layers;
     let LinearSize { inputs: hidden, outputs: inner, precision, .. } = size;
     let [d_wide, d_narrow] = gradients;
-    let (wide, narrow) = (prepared::backward(cpu, size, wide), prepared::backward(cpu, back(size), narrow));
-    for first in (0..size.rows).step_by(ROWS) {
-        let size = LinearSize { rows: ROWS.min(size.rows - first), ..size };
+    let (wide, narrow) = (prepared::backward(cpu, size, wide), prepared::backward(cpu, size.back(), narrow));
+    for first in (0..size.rows).step_by(AT_ONCE) {
+        let size = LinearSize { rows: AT_ONCE.min(size.rows - first), ..size };
         let widened = {
             let before = Source { values: &before[first * inner..][..size.rows * inner], activation };
             let packed = pack_rows(cpu, precision, before, inner, size.rows);
@@ -109,8 +107,8 @@ pub(super) fn backward_add(
             let left = Left::new(cpu, precision, d_output, d_narrow.bias);
             let term = Term { left: left.rows(), right: &narrow };
             let (widened, ()) = cpu.join(
-                || widened_gradient(cpu, back(size), term, before, d_wide.bias),
-                || weight_product(cpu, back(size), left.columns(), &packed, true, d_narrow.weight),
+                || widened_gradient(cpu, size.back(), term, before, d_wide.bias),
+                || weight_product(cpu, size.back(), left.columns(), &packed, true, d_narrow.weight),
             );
             widened
         };
@@ -135,17 +133,11 @@ fn widened_gradient(
     let LinearSize { rows, inputs: inner, outputs, precision } = size;
     let (form, level) = (Form::of(precision, cpu.level), cpu.level);
     let sizes = [rows, inner, form.words(outputs)];
-    let apply_slope = |[row, column]: [usize; 2], gradient: &mut [f32]| {
-        let before_row = &before.values[row * inner + column..][..gradient.len()];
-        // The next row's are a page away.
-        (0..gradient.len())
-            .step_by(LANES)
-            .for_each(|i| prefetch(before_row.as_ptr().wrapping_add(inner + i)));
-        apply_slope(level, before.activation, before_row, gradient);
-    };
     if precision == Precision::F32 {
         let mut widened = cpu.memory.scratch(rows * inner);
-        product(cpu, form, sizes, &[term], false, [&mut widened], |at, [row]| apply_slope(at, row));
+        product(cpu, form, sizes, &[term], false, [&mut widened], |at, [row]| {
+            slope(level, before, inner, at, row);
+        });
         add_columns(cpu, &widened, d_bias);
         return Left::Own(widened);
     }
@@ -164,17 +156,31 @@ fn widened_gradient(
         &[term],
         targets,
         |tile, sums, [mut as_rows, mut as_columns, mut slot]| {
-            for (row, sums) in sums.chunks_exact_mut(tile.columns).enumerate() {
+            for (row, sums) in sums.chunks_exact_mut(tile.stride()).enumerate() {
+                let sums = &mut sums[..tile.columns];
                 as_rows.ask(row);
                 as_columns.ask(row / form.numbers());
-                apply_slope([tile.row + row, tile.column], sums);
+                slope(level, before, inner, [tile.row + row, tile.column], sums);
+                add_tile(level, sums, slot.row(0));
             }
-            let rows = Rows::dense(sums, tile.columns);
-            along(level, rows, tile.rows, &mut as_rows);
-            across(level, rows, tile.rows, &mut as_columns);
-            add_rows(level, sums, slot.row(0));
+            along(level, tile.sums(sums), tile.rows, &mut as_rows);
+            across(level, tile.sums(sums), tile.rows, &mut as_columns);
         },
     );
     add_rows(level, &slots, d_bias);
     Left::Words { along: along_words, across: across_words }
+}
+
+/// `gradient *= activation'(before)` for a piece of a row of `inner` columns.
+fn slope(
+    level: Level,
+    Source { values, activation }: Source<'_>,
+    inner: usize,
+    [row, column]: [usize; 2],
+    gradient: &mut [f32],
+) {
+    let before = &values[row * inner + column..][..gradient.len()];
+    // The next row's are a page away.
+    (0..gradient.len()).step_by(LANES).for_each(|i| prefetch(before.as_ptr().wrapping_add(inner + i)));
+    apply_slope(level, activation, before, gradient);
 }

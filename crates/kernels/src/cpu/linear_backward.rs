@@ -11,8 +11,9 @@ use super::right::{Source, pack_rows};
 use super::{Cpu, bf16, sums};
 use crate::{AffineGradient, LinearBackward, LinearSize, Precision};
 
-/// Rows of a batch whose part of a weight's gradient is added at once; their copies, packed or rounded, are the memory that it takes.
-pub(super) const ROWS: usize = 2048;
+/// Rows of a batch whose part of a weight's gradient is added at once; their copies, packed or rounded, are the memory that
+/// it takes.
+pub(super) const AT_ONCE: usize = 2048;
 
 /// The gradient of a layer's output as the left operand of both products: its rows give the input's gradient, its columns
 /// the weight's.
@@ -69,8 +70,8 @@ pub(super) fn backward<const N: usize>(
     let panels = layers.each_ref().map(|layer| prepared::backward(cpu, size, layer.weight));
     let d_outputs = layers.each_ref().map(|layer| &layer.d_output[..rows * outputs]);
     let mut gradients = layers.map(|layer| layer.gradient);
-    for first in (0..rows).step_by(ROWS) {
-        let size = LinearSize { rows: ROWS.min(rows - first), ..size };
+    for first in (0..rows).step_by(AT_ONCE) {
+        let size = LinearSize { rows: AT_ONCE.min(rows - first), ..size };
         let packed = pack_rows(cpu, precision, Source::plain(&x[first * inputs..]), inputs, size.rows);
         let lefts: [Left<'_>; N] = array::from_fn(|layer| {
             let d_output = &d_outputs[layer][first * outputs..][..size.rows * outputs];
@@ -82,9 +83,13 @@ pub(super) fn backward<const N: usize>(
         cpu.join(
             || input_product(cpu, size, &terms, accumulate, dx),
             || {
-                cpu.each(rows * inputs * outputs, lefts.iter().zip(&mut gradients), |(left, gradient)| {
-                    weight_product(cpu, size, left.columns(), &packed, true, gradient.weight);
-                });
+                cpu.each(
+                    size.rows * inputs * outputs / 16,
+                    lefts.iter().zip(&mut gradients),
+                    |(left, gradient)| {
+                        weight_product(cpu, size, left.columns(), &packed, true, gradient.weight);
+                    },
+                );
             },
         );
     }
@@ -103,8 +108,8 @@ pub(super) fn parameters(
     if !accumulate {
         bias.fill(0.0);
     }
-    for first in (0..rows.max(1)).step_by(ROWS) {
-        let size = LinearSize { rows: ROWS.min(rows - first), ..size };
+    for first in (0..rows.max(1)).step_by(AT_ONCE) {
+        let size = LinearSize { rows: AT_ONCE.min(rows - first), ..size };
         let packed = pack_rows(cpu, precision, Source::plain(&x[first * inputs..]), inputs, size.rows);
         let d_output = &d_output[first * outputs..][..size.rows * outputs];
         let left = Left::new(cpu, precision, d_output, bias);

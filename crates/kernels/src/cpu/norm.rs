@@ -37,16 +37,22 @@ fn normalize_row<const FMA: bool>(norm: Norm<'_>, x: &[f32], output: &mut [f32])
     statistics
 }
 
-/// `output = γ (x − mean) · inverse + β`.
+/// `γ (x − mean) · inverse + β`.
+#[inline(always)]
+fn scaled<const FMA: bool>(x: f32, [mean, inverse]: [f32; 2], gamma: f32, beta: f32) -> f32 {
+    mul_add::<FMA>((x - mean) * inverse, gamma, beta)
+}
+
+/// [`scaled`] for a row.
 #[inline(always)]
 fn scale_row<const FMA: bool>(
     [gamma, beta]: [&[f32]; 2],
     x: &[f32],
-    [mean, inverse]: [f32; 2],
+    statistics: [f32; 2],
     output: &mut [f32],
 ) {
     for (((output, &x), &gamma), &beta) in output.iter_mut().zip(x).zip(gamma).zip(beta) {
-        *output = mul_add::<FMA>((x - mean) * inverse, gamma, beta);
+        *output = scaled::<FMA>(x, statistics, gamma, beta);
     }
 }
 
@@ -115,9 +121,9 @@ multiversion! {
             for (x, residual) in x.iter_mut().zip(residual) {
                 *x += residual;
             }
-            let [mean, inverse] = statistics_of::<FMA>(norm, x);
+            let statistics = statistics_of::<FMA>(norm, x);
             for ((x, &gamma), &beta) in x.iter_mut().zip(norm.gamma).zip(norm.beta) {
-                *x = mul_add::<FMA>((*x - mean) * inverse, gamma, beta);
+                *x = scaled::<FMA>(*x, statistics, gamma, beta);
             }
         }
     }

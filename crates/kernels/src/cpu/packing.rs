@@ -85,11 +85,6 @@ pub(super) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Rows that follow each other, of which all columns count.
-    pub(super) fn dense(values: &'a [f32], columns: usize) -> Self {
-        Self { values, stride: columns, columns }
-    }
-
     /// The same rows as the left operand of a product.
     pub(super) fn left(self) -> Left<'a> {
         Left::rows(self.values, self.stride)

@@ -127,6 +127,5 @@ pub(super) fn backward<'a>(cpu: &Cpu, size: LinearSize, weight: &'a Buffer) -> L
 
 /// The right operand `[outputs, inputs]`.
 fn panels_back(cpu: &Cpu, [outputs, inputs]: [usize; 2], precision: Precision, weight: &[f32]) -> Buffer {
-    assert!(precision != Precision::Int8, "eight-bit integers have no gradients");
     pack_rows(cpu, precision, Source::plain(weight), inputs, outputs)
 }

@@ -1,7 +1,7 @@
 //! Matrix products of any size, of words of any form.
 //!
-//! The right operand is packed once, the left one is read where it lies; a tile of the result takes all of the inner index, chunk by chunk, so that a
-//! panel's chunk stays in the first cache while the tile's rows pass over it.
+//! The right operand is packed once, the left one is read where it lies; a tile of the result takes all of the inner
+//! index, chunk by chunk, so that a panel's chunk stays in the first cache while the tile's rows pass over it.
 
 use super::Cpu;
 use super::block::multiply;
@@ -62,9 +62,9 @@ pub(super) fn product<const N: usize>(
         if accumulate {
             // Summed apart, so that adding to what is there rounds once.
             let own = tile_sums(cpu, form, size, terms, tile);
-            for (row, sums) in own.chunks_exact(tile.columns).enumerate() {
+            for (row, sums) in own.chunks_exact(tile.stride()).enumerate() {
                 targets[0].ask(row + 2);
-                add_tile(cpu.level, sums, targets[0].row(row));
+                add_tile(cpu.level, &sums[..tile.columns], targets[0].row(row));
             }
         } else {
             sum_tile(cpu, form, size, terms, tile, &mut targets[0]);
@@ -75,8 +75,8 @@ pub(super) fn product<const N: usize>(
     });
 }
 
-/// As [`product`], but the sums `[rows, columns]` of a tile go nowhere else than to `finish`, with its pieces of
-/// `targets`.
+/// As [`product`], but the sums of a tile, rows at its [`stride`](Tile::stride), go nowhere else than to `finish`, with its
+/// pieces of `targets`.
 pub(super) fn product_apart<const N: usize>(
     cpu: &Cpu,
     form: Form,
@@ -91,10 +91,10 @@ pub(super) fn product_apart<const N: usize>(
     });
 }
 
-/// A tile's sums in memory of their own, row by row.
+/// A tile's sums in memory of their own, whose rows end with whole panels.
 fn tile_sums(cpu: &Cpu, form: Form, size: [usize; 3], terms: &[Term<'_>], tile: Tile) -> Buffer {
-    let mut own = cpu.memory.scratch(tile.rows * tile.columns);
-    sum_tile(cpu, form, size, terms, tile, &mut Columns::whole(&mut own, tile.columns));
+    let mut own = cpu.memory.scratch(tile.rows * tile.stride());
+    sum_tile(cpu, form, size, terms, tile, &mut Columns::whole(&mut own, tile.stride()));
     own
 }
 
@@ -107,7 +107,7 @@ fn sum_tile(
     tile: Tile,
     sums: &mut Columns<'_>,
 ) {
-    if k == 0 {
+    if k == 0 || terms.is_empty() {
         (0..tile.rows).for_each(|row| sums.row(row).fill(0.0));
     }
     let depth = k.div_ceil(k.div_ceil(CHUNK).max(1));

@@ -51,6 +51,10 @@ pub(super) fn pack_transpose(cpu: &Cpu, words: &[f32], n: usize, k: usize) -> Bu
 /// `[k, n]` in the numbers of a product. Some rows at a time are activated, rounded and laid out while they are near.
 pub(super) fn pack_rows(cpu: &Cpu, precision: Precision, source: Source<'_>, n: usize, k: usize) -> Buffer {
     assert!(source.values.len() >= k * n, "operand of {k}×{n} with {} elements", source.values.len());
+    assert!(precision != Precision::Int8, "eight-bit integers have no gradients");
+    if n == 0 {
+        return cpu.memory.scratch(0);
+    }
     let form = Form::of(precision, cpu.level);
     let stride = form.words(k) * LANES;
     let mut packed = cpu.memory.scratch(panels(n) * stride);

@@ -4,6 +4,7 @@ use super::Cpu;
 use super::columns::Columns;
 use super::form::Form;
 use super::lanes::LANES;
+use super::packing::Rows;
 
 /// Rows of a tile: a multiple of what every level holds in registers, few enough that a chunk of the left operand and
 /// the sums share the second cache.
@@ -31,7 +32,20 @@ pub(super) struct Tile {
     pub(super) columns: usize,
 }
 
-/// A matrix that is cut as a product's result is.
+impl Tile {
+    /// Elements from row to row of its sums in memory of their own: whole panels.
+    pub(super) fn stride(self) -> usize {
+        self.columns.next_multiple_of(LANES)
+    }
+
+    /// Such sums as rows.
+    pub(super) fn sums(self, sums: &[f32]) -> Rows<'_> {
+        Rows { values: sums, stride: self.stride(), columns: self.columns }
+    }
+}
+
+/// A matrix that is cut as a product's result is. A tile's rows and columns are whole words of any form: it begins at
+/// multiples of [`ROWS`] and of two panels.
 pub(super) struct Target<'a> {
     values: &'a mut [f32],
     /// How many rows and columns of the result one of its own stands for.

@@ -6,6 +6,7 @@ mod draws;
 mod feed_forward;
 mod gradients;
 mod known_values;
+mod linear_backward;
 mod nan;
 mod prepared;
 mod tiny_bert;

@@ -93,11 +93,20 @@ fn gradients_are_the_same_bytes_alone_or_at_once_and_of_a_weight_that_is_laid_ou
                 layer.gradients().map(|x| bits(&x)),
                 [&d_weight, &dx, &d_weight, &dx].map(|x| bits(x))
             );
-            // Laid out for another precision, it is not taken.
-            layer.size.precision = Precision::F32;
+            // Laid out for another precision, or for forward alone, it is not taken.
+            let other = if precision == Precision::F32 { Precision::Bf16 } else { Precision::F32 };
+            layer.size.precision = other;
             let found = layer.gradients();
             layer.weight = layer.cpu.upload(&layer.cpu.download(&layer.weight));
-            assert_eq!(found.map(|x| bits(&x)), layer.gradients().map(|x| bits(&x)), "{level} {precision}");
+            let expected = layer.gradients();
+            layer.cpu.prepare_weight([SIZE.outputs, SIZE.inputs], other, Passes::Forward, &mut layer.weight);
+            for found in [found, layer.gradients()] {
+                assert_eq!(
+                    found.map(|x| bits(&x)),
+                    expected.each_ref().map(|x| bits(x)),
+                    "{level} {precision}"
+                );
+            }
         }
     }
 }
@@ -185,12 +194,23 @@ fn empty_products_are_empty_or_zero() {
             for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
                 let (x, bias) = (cpu.zeros(rows * inputs), cpu.upload(&vec![1.5; outputs]));
                 let mut weight = cpu.zeros(inputs * outputs);
-                cpu.prepare_weight([outputs, inputs], precision, Passes::Forward, &mut weight);
+                let passes =
+                    if precision == Precision::Int8 { Passes::Forward } else { Passes::ForwardAndBackward };
+                cpu.prepare_weight([outputs, inputs], precision, passes, &mut weight);
                 let layer = Affine { weight: &weight, bias: &bias };
                 let mut output = cpu.scratch(rows * outputs);
                 let size = LinearSize { rows, inputs, outputs, precision };
                 cpu.linear(size, &x, layer, Activation::Identity, None, &mut output);
                 assert_eq!(cpu.download(&output), vec![1.5; rows * outputs], "{rows}×{inputs}×{outputs}");
+                if precision != Precision::Int8 {
+                    let (mut d_weight, mut d_bias) = (cpu.zeros(weight.len()), cpu.zeros(outputs));
+                    let gradient = AffineGradient { weight: &mut d_weight, bias: &mut d_bias };
+                    let layer = LinearBackward { weight: &weight, d_output: &output, gradient };
+                    let mut dx = cpu.upload(&vec![2.5; rows * inputs]);
+                    cpu.linear_backward(size, &x, layer, &mut dx);
+                    assert_eq!(cpu.download(&dx), vec![0.0; rows * inputs], "{rows}×{inputs}×{outputs}");
+                    assert_eq!(cpu.download(&d_bias), vec![1.5 * rows as f32; outputs]);
+                }
             }
         }
     }

@@ -7,6 +7,7 @@
 //! [`Reference`] is the slow, obvious one, generic over f32 and f64, which tests compare with.
 //! This crate knows no checkpoint, no tokenizer and no layer order.
 
+mod compose;
 mod cpu;
 mod key;
 mod operands;

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use crate::compose;
 use crate::{
     Activation, AdamwStep, Affine, AffineGradient, Agreement, AttentionInputs, ContrastiveInputs, Dropout,
     EmbeddingGradient, EmbeddingTables, FeedForwardBackward, LinearBackward, LinearSize, NormOutput, Numbers,
@@ -177,29 +178,16 @@ pub trait Ops: Send + Sync {
         d_output: &Self::Buffer,
         dx: &mut Self::Buffer,
     );
-    /// Backward of [`Ops::linear`] without an activation: adds the parameters' gradients, and writes that of `x`.
-    fn linear_backward(
-        &self,
-        size: LinearSize,
-        x: &Self::Buffer,
-        LinearBackward { weight, d_output, gradient }: LinearBackward<'_, Self::Buffer>,
-        dx: &mut Self::Buffer,
-    ) {
-        self.linear_backward_parameters(size, x, d_output, gradient);
-        self.linear_backward_input(size, weight, d_output, dx);
-    }
-    /// Backward of [`Ops::linears`]: adds the parameters' gradients, and that of `x` to `dx`.
-    fn linears_backward_add<const N: usize>(
+    /// Backward of [`Ops::linears`]: adds the parameters' gradients, and writes that of `x`, or `adds` it.
+    fn linears_backward<const N: usize>(
         &self,
         size: LinearSize,
         x: &Self::Buffer,
         layers: [LinearBackward<'_, Self::Buffer>; N],
+        adds: bool,
         dx: &mut Self::Buffer,
     ) {
-        for LinearBackward { weight, d_output, gradient } in layers {
-            self.linear_backward_parameters(size, x, d_output, gradient);
-            self.linear_backward_input_add(size, weight, d_output, dx);
-        }
+        compose::linears_backward(self, size, x, layers, adds, dx);
     }
     /// `output = activation(x · W₁ᵀ + b₁) · W₂ᵀ + b₂`: a layer of this `size`, and one back to its inputs. `before`, when
     /// asked for, receives what the activation was taken of.
@@ -207,14 +195,12 @@ pub trait Ops: Send + Sync {
         &self,
         size: LinearSize,
         x: &Self::Buffer,
-        [wide, narrow]: [Affine<'_, Self::Buffer>; 2],
+        layers: [Affine<'_, Self::Buffer>; 2],
         activation: Activation,
         before: Option<&mut Self::Buffer>,
         output: &mut Self::Buffer,
     ) {
-        let mut activated = self.scratch(size.rows * size.outputs);
-        self.linear(size, x, wide, activation, before, &mut activated);
-        self.linear(size.back(), &activated, narrow, Activation::Identity, None, output);
+        compose::feed_forward(self, size, x, layers, activation, before, output);
     }
     /// Backward of [`Ops::feed_forward`]: adds the parameters' gradients, and that of `x` to `dx`.
     fn feed_forward_backward_add(
@@ -224,15 +210,7 @@ pub trait Ops: Send + Sync {
         layers: FeedForwardBackward<'_, Self::Buffer>,
         dx: &mut Self::Buffer,
     ) {
-        let FeedForwardBackward { x, before, d_output, weights: [wide, narrow], gradients } = layers;
-        let [d_wide, d_narrow] = gradients;
-        let [mut activated, mut d_before] = [(); 2].map(|()| self.scratch(size.rows * size.outputs));
-        self.activate(activation, before, &mut activated);
-        let layer = LinearBackward { weight: narrow, d_output, gradient: d_narrow };
-        self.linear_backward(size.back(), &activated, layer, &mut d_before);
-        self.activate_backward(activation, before, &mut d_before);
-        let layer = LinearBackward { weight: wide, d_output: &d_before, gradient: d_wide };
-        self.linears_backward_add(size, x, [layer], dx);
+        compose::feed_forward_backward_add(self, size, activation, layers, dx);
     }
     /// `output = activation(before)`.
     fn activate(&self, activation: Activation, before: &Self::Buffer, output: &mut Self::Buffer);

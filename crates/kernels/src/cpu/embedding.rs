@@ -2,12 +2,12 @@
 
 use super::columns::Columns;
 use super::level::multiversion;
-use super::mask::Mask;
+use super::mask::{Mask, row_keys};
 use super::memory::Buffer;
 use super::norm::{self, Norm};
 use super::rows::{COLUMNS, add_tile};
 use super::{Cpu, row_tile, sums};
-use crate::{EmbeddingTables, NormOutput, Tokens};
+use crate::{Dropout, EmbeddingGradient, EmbeddingTables, NormOutput, Tokens};
 
 multiversion! {
     fn add_three(word: &[f32], position: &[f32], token_type: &[f32], sum: &mut [f32]) {
@@ -54,8 +54,26 @@ pub(super) fn forward(
     });
 }
 
-/// Adds each token's gradient to the rows that it is the sum of; each task owns some columns of the tables.
+/// Backward of [`forward`] from what it wrote.
 pub(super) fn backward(
+    cpu: &Cpu,
+    gamma: &[f32],
+    tokens: &Tokens,
+    hidden: usize,
+    dropout: Dropout,
+    [sum, statistics]: [&[f32]; 2],
+    d_output: &[f32],
+    gradient: EmbeddingGradient<'_, Buffer>,
+) {
+    let keys = row_keys(dropout, tokens);
+    let masks = [Mask::new(Dropout::NONE, &[]), Mask::new(dropout, &keys)];
+    let mut d_sum = cpu.memory.scratch(sum.len());
+    norm::backward(cpu, gamma, masks, sum, statistics, d_output, &mut d_sum, None, gradient.norm);
+    add_to_tables(cpu, tokens, hidden, &d_sum, [gradient.word, gradient.position, gradient.token_type]);
+}
+
+/// Adds each token's gradient to the rows that it is the sum of; each task owns some columns of the tables.
+fn add_to_tables(
     cpu: &Cpu,
     tokens: &Tokens,
     hidden: usize,

@@ -100,6 +100,18 @@ impl Memory {
         buffer
     }
 
+    /// A copy of rows from anywhere, one after another.
+    pub(super) fn gathered(self: &Arc<Self>, rows: &[&[f32]]) -> Buffer {
+        let mut buffer = self.scratch(rows.iter().map(|row| row.len()).sum());
+        let mut rest = &mut buffer[..];
+        for row in rows {
+            let (own, after) = rest.split_at_mut(row.len());
+            own.copy_from_slice(row);
+            rest = after;
+        }
+        buffer
+    }
+
     /// `len` zeros. New ones are not touched: who writes first waits for their pages, on its own thread.
     pub(super) fn zeros(self: &Arc<Self>, len: usize) -> Buffer {
         let (mut room, used) = self.take(len);

@@ -97,3 +97,18 @@ pub(super) fn mix_backward_part(
         },
     );
 }
+
+/// `out[row] = x[row, choice[row]]`.
+pub(super) fn take_columns(columns: usize, choice: &[u32], x: &[f32], out: &mut [f32]) {
+    for ((out, row), &column) in out.iter_mut().zip(x.chunks_exact(columns)).zip(choice) {
+        *out = row[column as usize];
+    }
+}
+
+/// `dx[row, choice[row]] = d_out[row]`, 0 elsewhere.
+pub(super) fn take_columns_backward(columns: usize, choice: &[u32], d_out: &[f32], dx: &mut [f32]) {
+    dx.fill(0.0);
+    for ((dx, &column), &d_out) in dx.chunks_exact_mut(columns).zip(choice).zip(d_out) {
+        dx[column as usize] = d_out;
+    }
+}

@@ -53,14 +53,7 @@ impl Ops for Cpu {
     }
 
     fn upload_rows(&self, rows: &[&[f32]]) -> Buffer {
-        let mut buffer = self.memory.scratch(rows.iter().map(|row| row.len()).sum());
-        let mut rest = &mut buffer[..];
-        for row in rows {
-            let (own, after) = rest.split_at_mut(row.len());
-            own.copy_from_slice(row);
-            rest = after;
-        }
-        buffer
+        self.memory.gathered(rows)
     }
 
     fn download(&self, buffer: &Buffer) -> Vec<f32> {
@@ -127,19 +120,12 @@ impl Ops for Cpu {
         d_output: &Buffer,
         gradient: EmbeddingGradient<'_, Buffer>,
     ) {
-        let keys = row_keys(dropout, tokens);
-        let masks = [Mask::new(Dropout::NONE, &[]), Mask::new(dropout, &keys)];
-        let mut d_sum = self.memory.scratch(<[f32]>::len(sum));
-        norm::backward(self, norm.weight, masks, sum, statistics, d_output, &mut d_sum, None, gradient.norm);
-        let tables: [&mut [f32]; 3] = [gradient.word, gradient.position, gradient.token_type];
-        embedding::backward(self, tokens, hidden, &d_sum, tables);
+        let kept = [sum, statistics].map(|buffer| &buffer[..]);
+        embedding::backward(self, norm.weight, tokens, hidden, dropout, kept, d_output, gradient);
     }
 
     fn prepare_weight(&self, shape: [usize; 2], precision: Precision, passes: Passes, weight: &mut Buffer) {
-        if !weight.prepared().is_some_and(|own| own.serves(precision, passes)) {
-            let prepared = Prepared::new(self, shape, precision, passes, weight);
-            weight.set_prepared(prepared);
-        }
+        Prepared::keep(self, shape, precision, passes, weight);
     }
 
     fn linear(
@@ -202,24 +188,15 @@ impl Ops for Cpu {
         linear_backward::input(self, size, weight, d_output, true, dx);
     }
 
-    fn linear_backward(
-        &self,
-        size: LinearSize,
-        x: &Buffer,
-        layer: LinearBackward<'_, Buffer>,
-        dx: &mut Buffer,
-    ) {
-        linear_backward::backward(self, size, x, [layer], false, dx);
-    }
-
-    fn linears_backward_add<const N: usize>(
+    fn linears_backward<const N: usize>(
         &self,
         size: LinearSize,
         x: &Buffer,
         layers: [LinearBackward<'_, Buffer>; N],
+        adds: bool,
         dx: &mut Buffer,
     ) {
-        linear_backward::backward(self, size, x, layers, true, dx);
+        linear_backward::backward(self, size, x, layers, adds, dx);
     }
 
     fn feed_forward(
@@ -369,16 +346,11 @@ impl Ops for Cpu {
     }
 
     fn take_columns(&self, columns: usize, choice: &[u32], x: &Buffer, out: &mut Buffer) {
-        for ((out, row), &column) in out.iter_mut().zip(x.chunks_exact(columns)).zip(choice) {
-            *out = row[column as usize];
-        }
+        mixture::take_columns(columns, choice, x, out);
     }
 
     fn take_columns_backward(&self, columns: usize, choice: &[u32], d_out: &Buffer, dx: &mut Buffer) {
-        dx.fill(0.0);
-        for ((dx, &column), &d_out) in dx.chunks_exact_mut(columns).zip(choice).zip(&**d_out) {
-            dx[column as usize] = d_out;
-        }
+        mixture::take_columns_backward(columns, choice, d_out, dx);
     }
 
     fn mix(&self, columns: usize, weights: &Buffer, parts: &[Buffer], out: &mut Buffer) {

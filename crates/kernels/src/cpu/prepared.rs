@@ -54,18 +54,21 @@ impl Layout {
 }
 
 impl Prepared {
-    /// Lays out a weight.
-    pub(super) fn new(
+    /// Lays out a weight until it changes, unless it is.
+    pub(super) fn keep(
         cpu: &Cpu,
         shape: [usize; 2],
         precision: Precision,
         passes: Passes,
-        weight: &[f32],
-    ) -> Self {
+        weight: &mut Buffer,
+    ) {
+        if weight.prepared().is_some_and(|own| own.serves(precision, passes)) {
+            return;
+        }
         let forward = Layout::new(cpu, shape, precision, weight);
         let goes_back = passes == Passes::ForwardAndBackward;
         let backward = goes_back.then(|| panels_back(cpu, shape, precision, weight));
-        Self { shape, precision, forward, backward }
+        weight.set_prepared(Self { shape, precision, forward, backward });
     }
 
     /// Whether it serves products of `passes` in `precision`.

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use sbmoe_kernels::{
     Activation, AdamwStep, Affine, AffineGradient, AttentionInputs, ContrastiveInputs, Cpu, Dropout,
-    EmbeddingGradient, EmbeddingTables, FeedForwardBackward, Key, Level, LinearBackward, LinearSize,
-    NormOutput, Ops, Pooling, Precision, Reference,
+    EmbeddingGradient, EmbeddingTables, Key, Level, LinearBackward, LinearSize, NormOutput, Ops, Pooling,
+    Precision, Reference,
 };
 
 use crate::draws::Draws;
@@ -30,45 +30,6 @@ fn run<O: Ops>(ops: &O, case: &Case) -> Results {
     block(ops, case, &mut results);
     training(ops, case, &mut results);
     results
-}
-
-/// Feed-forward layers of an input and a first layer.
-fn feed_forward<O: Ops>(
-    ops: &O,
-    size: LinearSize,
-    [x, weight, bias]: [&O::Buffer; 3],
-    draw: &mut impl FnMut(usize) -> O::Buffer,
-    keep: &mut impl FnMut(&str, &O::Buffer),
-) {
-    let LinearSize { rows, inputs, outputs, .. } = size;
-    let (narrow, narrow_bias, d_output) = (draw(inputs * outputs), draw(inputs), draw(rows * inputs));
-    for activation in [Activation::Identity, Activation::Relu, Activation::Gelu, Activation::GeluTanh] {
-        let layers = [Affine { weight, bias }, Affine { weight: &narrow, bias: &narrow_bias }];
-        let (mut before, mut output) = (ops.scratch(rows * outputs), ops.scratch(rows * inputs));
-        ops.feed_forward(size, x, layers, activation, Some(&mut before), &mut output);
-        keep(&format!("feed-forward before {activation:?}"), &before);
-        keep(&format!("feed-forward {activation:?}"), &output);
-        ops.feed_forward(size, x, layers, activation, None, &mut output);
-        keep(&format!("feed-forward alone {activation:?}"), &output);
-        // Of inputs that do not carry a product's rounding.
-        let (before, mut dx) = (draw(rows * outputs), draw(rows * inputs));
-        let mut gradients = [draw(inputs * outputs), draw(outputs), draw(inputs * outputs), draw(inputs)];
-        let [d_wide, d_wide_bias, d_narrow, d_narrow_bias] = &mut gradients;
-        let backward = FeedForwardBackward {
-            x,
-            before: &before,
-            d_output: &d_output,
-            weights: [weight, &narrow],
-            gradients: [
-                AffineGradient { weight: d_wide, bias: d_wide_bias },
-                AffineGradient { weight: d_narrow, bias: d_narrow_bias },
-            ],
-        };
-        ops.feed_forward_backward_add(size, activation, backward, &mut dx);
-        for (number, gradient) in gradients.iter().chain([&dx]).enumerate() {
-            keep(&format!("feed-forward backward {number} {activation:?}"), gradient);
-        }
-    }
 }
 
 fn encoder<O: Ops>(ops: &O, case: &Case, results: &mut Results) {
@@ -150,7 +111,7 @@ fn encoder<O: Ops>(ops: &O, case: &Case, results: &mut Results) {
     keep("linear dx added", &dx);
     let gradient = AffineGradient { weight: &mut d_weight, bias: &mut d_bias };
     let layer = LinearBackward { weight: &weight, d_output: &d_output, gradient };
-    ops.linear_backward(size, &x, layer, &mut dx);
+    ops.linears_backward(size, &x, [layer], false, &mut dx);
     for (number, gradient) in [&dx, &d_weight, &d_bias].into_iter().enumerate() {
         keep(&format!("linear backward {number}"), gradient);
     }
@@ -160,12 +121,12 @@ fn encoder<O: Ops>(ops: &O, case: &Case, results: &mut Results) {
     let one = LinearBackward { weight: &weight, d_output: &d_output, gradient };
     let gradient = AffineGradient { weight: &mut other_d_weight, bias: &mut other_d_bias };
     let other = LinearBackward { weight: &other_weight, d_output: &other_d_output, gradient };
-    ops.linears_backward_add(size, &x, [one, other], &mut dx);
+    ops.linears_backward(size, &x, [one, other], true, &mut dx);
     let gradients = [&dx, &d_weight, &d_bias, &other_d_weight, &other_d_bias];
     for (number, gradient) in gradients.into_iter().enumerate() {
         keep(&format!("linears backward {number}"), gradient);
     }
-    feed_forward(ops, size, [&x, &weight, &bias], &mut draw, &mut keep);
+    crate::feed_forward::run(ops, size, [&x, &weight, &bias], &mut draw, &mut keep);
 
     // Attention.
     let (query, key, value, d_output) = (draw(n), draw(n), draw(n), draw(n));

@@ -74,12 +74,51 @@ impl Case {
             let [mut activated, mut d_before] = [(); 2].map(|()| cpu.scratch(before.len()));
             cpu.activate(Activation::Gelu, before, &mut activated);
             let layer = LinearBackward { weight: narrow, d_output, gradient: d_narrow };
-            cpu.linear_backward(self.back(), &activated, layer, &mut d_before);
+            cpu.linears_backward(self.back(), &activated, [layer], false, &mut d_before);
             cpu.activate_backward(Activation::Gelu, before, &mut d_before);
             let layer = LinearBackward { weight: wide, d_output: &d_before, gradient: d_wide };
-            cpu.linears_backward_add(self.size, x, [layer], dx);
+            cpu.linears_backward(self.size, x, [layer], true, dx);
         }
         gradients
+    }
+}
+
+/// Keeps what feed-forward layers of an input and a first layer give, for the comparison of devices.
+pub(crate) fn run<O: Ops>(
+    ops: &O,
+    size: LinearSize,
+    [x, weight, bias]: [&O::Buffer; 3],
+    draw: &mut impl FnMut(usize) -> O::Buffer,
+    keep: &mut impl FnMut(&str, &O::Buffer),
+) {
+    let LinearSize { rows, inputs, outputs, .. } = size;
+    let (narrow, narrow_bias, d_output) = (draw(inputs * outputs), draw(inputs), draw(rows * inputs));
+    for activation in [Activation::Identity, Activation::Relu, Activation::Gelu, Activation::GeluTanh] {
+        let layers = [Affine { weight, bias }, Affine { weight: &narrow, bias: &narrow_bias }];
+        let (mut before, mut output) = (ops.scratch(rows * outputs), ops.scratch(rows * inputs));
+        ops.feed_forward(size, x, layers, activation, Some(&mut before), &mut output);
+        keep(&format!("feed-forward before {activation:?}"), &before);
+        keep(&format!("feed-forward {activation:?}"), &output);
+        ops.feed_forward(size, x, layers, activation, None, &mut output);
+        keep(&format!("feed-forward alone {activation:?}"), &output);
+        // Of inputs that do not carry a product's rounding.
+        let (before, mut dx) = (draw(rows * outputs), draw(rows * inputs));
+        let mut gradients = [draw(inputs * outputs), draw(outputs), draw(inputs * outputs), draw(inputs)];
+        let [d_wide, d_wide_bias, d_narrow, d_narrow_bias] = &mut gradients;
+        let backward = FeedForwardBackward {
+            x,
+            before: &before,
+            d_output: &d_output,
+            weights: [weight, &narrow],
+            gradients: [
+                AffineGradient { weight: d_wide, bias: d_wide_bias },
+                AffineGradient { weight: d_narrow, bias: d_narrow_bias },
+            ],
+        };
+        ops.feed_forward_backward_add(size, activation, backward, &mut dx);
+        for (number, gradient) in gradients.iter().chain([&dx]).enumerate() {
+            keep(&format!("feed-forward backward {number} {activation:?}"), gradient);
+        }
     }
 }
 

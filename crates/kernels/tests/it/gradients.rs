@@ -116,8 +116,8 @@ fn linear_layers_of_one_input() {
         gradient: AffineGradient { weight, bias },
     };
     dx.fill(f64::NAN);
-    OPS().linear_backward(size, &inputs[0], layer(0, w0, b0), dx);
-    OPS().linears_backward_add(size, &inputs[0], [layer(1, w1, b1), layer(2, w2, b2)], dx);
+    OPS().linears_backward(size, &inputs[0], [layer(0, w0, b0)], false, dx);
+    OPS().linears_backward(size, &inputs[0], [layer(1, w1, b1), layer(2, w2, b2)], true, dx);
     check(&inputs, loss, &gradients);
 }
 

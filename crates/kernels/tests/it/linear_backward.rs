@@ -42,7 +42,7 @@ fn gradients_are_added_to_what_is_there() {
                     LinearBackward { weight, d_output, gradient }
                 });
                 let size = LinearSize { rows, inputs, outputs, precision };
-                cpu.linears_backward_add(size, &cpu.upload(&x), own, &mut found_dx);
+                cpu.linears_backward(size, &cpu.upload(&x), own, true, &mut found_dx);
 
                 let operand = |x: f32| if precision == Precision::Bf16 { rounded(x) } else { f64::from(x) };
                 let name = format!("{level} {precision} {rows}×{inputs}×{outputs}");

@@ -260,9 +260,9 @@ impl Layer {
         );
         let (size, length) = (self.square(tokens), tokens.n_tokens() * self.hidden);
         let mut d_context = ops.scratch(length);
-        let [layer] = backward_of(parameters, [(self.attention_dense, &d_projected)], gradients);
+        let layer = backward_of(parameters, [(self.attention_dense, &d_projected)], gradients);
         let Attended { query, key, value, context, log_sums } = &kept.attention;
-        ops.linear_backward(size, context, layer, &mut d_context);
+        ops.linears_backward(size, context, layer, false, &mut d_context);
         let [mut d_query, mut d_key, mut d_value] =
             [ops.scratch(length), ops.scratch(length), ops.scratch(length)];
         ops.attention_backward(
@@ -273,7 +273,7 @@ impl Layer {
             [&mut d_query, &mut d_key, &mut d_value],
         );
         let layers = [(self.query, &d_query), (self.key, &d_key), (self.value, &d_value)];
-        ops.linears_backward_add(size, x, backward_of(parameters, layers, gradients), &mut dx);
+        ops.linears_backward(size, x, backward_of(parameters, layers, gradients), true, &mut dx);
         dx
     }
 

@@ -21,7 +21,7 @@ use sbmoe_model::architecture::Architecture;
 use sbmoe_model::folder::BertConfig;
 use sbmoe_model::moe::{BlockConfig, Combine, Gate, TrainGate};
 use sbmoe_model::parameters::Tensors;
-use sbmoe_train::{Batch, Groups, Inputs, Keep, Optimizer, Schedule, TrainConfig, gradients};
+use sbmoe_train::{Batch, Groups, Inputs, Keep, Optimizer, Schedule, TrainConfig, step};
 use serde_json::json;
 
 use limits::register_loop;
@@ -71,13 +71,9 @@ impl Side {
     /// A step of training; returns its loss.
     fn train(&mut self, inputs: &Inputs, batch: &Batch) -> f64 {
         let Self { cpu, architecture, parameters, gradients: own, optimizer, config, groups } = self;
-        cpu.within(|| {
-            architecture.bert.prepare_weights(cpu, Passes::ForwardAndBackward, parameters);
-            let key = Key::new(config.seed).with(optimizer.steps);
-            let result = gradients(cpu, architecture, parameters, (inputs, batch), config, key, own);
-            optimizer.step(cpu, architecture, (groups, config), 1.0, own, parameters);
-            result.loss
-        })
+        let (settings, data) = ((&*groups, &*config), (inputs, batch));
+        let key = (Key::new(config.seed).with(optimizer.steps), 1.0);
+        step(cpu, architecture, settings, data, key, own, optimizer, parameters).0.loss
     }
 
     /// The sum of the vectors of some texts.

@@ -13,6 +13,7 @@ mod groups;
 mod inputs;
 mod optimizer;
 mod schedule;
+mod step;
 mod train;
 mod validation;
 
@@ -24,5 +25,6 @@ pub use gradients::{StepResult, gradients};
 pub use groups::{Group, Groups};
 pub use inputs::{Inputs, PooledTexts};
 pub use optimizer::Optimizer;
+pub use step::step;
 pub use train::{Outcome, Session, TrainError, train};
 pub use validation::Validation;

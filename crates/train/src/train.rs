@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use sbmoe_kernels::{Key, Ops, Passes};
+use sbmoe_kernels::{Key, Ops};
 use sbmoe_model::architecture::Architecture;
 use sbmoe_model::moe::TrainGate;
 use sbmoe_model::parameters::Tensors;
@@ -12,10 +12,10 @@ use crate::batches::{Batches, Examples};
 use crate::checkpoint::{Checkpoint, CheckpointError, Position};
 use crate::config::{Keep, TrainConfig};
 use crate::event::{Event, StepReport, ValidationReport, Warning};
-use crate::gradients::gradients;
 use crate::groups::Groups;
 use crate::inputs::Inputs;
 use crate::optimizer::Optimizer;
+use crate::step::step;
 use crate::validation::Validation;
 
 /// An expert that receives more than this share of an epoch's texts means that the gate collapsed.
@@ -123,23 +123,17 @@ pub fn train<O: Ops>(
         for batch in &epoch[position.step_in_epoch..] {
             let start = Instant::now();
             let key = steps_key.with(position.steps);
-            let inputs = session.inputs;
             let rate_multiplier = config.rate_multiplier(position.steps, steps);
-            // One stay for the whole step: every other one wakes the threads of the device again.
-            let (result, gradient_norm) = ops.within(|| {
-                if matches!(inputs, Inputs::Tokens { .. }) {
-                    // Every part of the batch takes all of the encoder's weights, forward and back.
-                    architecture.bert.prepare_weights(*ops, Passes::ForwardAndBackward, parameters);
-                }
-                let result =
-                    gradients(*ops, architecture, parameters, (inputs, batch), config, key, &mut own);
-                let move_all = || {
-                    let settings = (&groups, *config);
-                    optimizer.step(*ops, architecture, settings, rate_multiplier, &own, parameters)
-                };
-                let gradient_norm = result.loss.is_finite().then(move_all);
-                (result, gradient_norm)
-            });
+            let (result, gradient_norm) = step(
+                *ops,
+                architecture,
+                (&groups, config),
+                (session.inputs, batch),
+                (key, rate_multiplier),
+                &mut own,
+                &mut optimizer,
+                parameters,
+            );
             let Some(gradient_norm) = gradient_norm else {
                 let (step, learning_rate) = (position.steps + 1, config.learning_rate);
                 return Err(TrainError::NonFiniteLoss { step, loss: result.loss, learning_rate });

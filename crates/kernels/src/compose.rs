@@ -1,16 +1,26 @@
 //! Operators made of others, for a device that has nothing better.
 
-use crate::{Activation, Affine, FeedForwardBackward, LinearBackward, LinearSize, Ops};
+use crate::{Activation, Affine, FeedForwardBackward, LayerInput, LinearBackward, LinearSize, Ops};
 
 /// [`Ops::linears_backward`].
 pub(crate) fn linears_backward<O: Ops + ?Sized, const N: usize>(
     ops: &O,
     size: LinearSize,
-    x: &O::Buffer,
+    x: LayerInput<'_, O::Buffer>,
     layers: [LinearBackward<'_, O::Buffer>; N],
     adds: bool,
     dx: &mut O::Buffer,
 ) {
+    let made;
+    let x = match x {
+        LayerInput::Kept(x) => x,
+        LayerInput::Normed { norm, sum, statistics } => {
+            let mut output = ops.scratch(size.rows * size.inputs);
+            ops.norm_output(norm, size.inputs, sum, statistics, &mut output);
+            made = output;
+            &made
+        }
+    };
     if !adds {
         ops.fill(dx, 0.0);
     }
@@ -48,7 +58,7 @@ pub(crate) fn feed_forward_backward_add<O: Ops + ?Sized>(
     let [mut activated, mut d_before] = [(); 2].map(|()| ops.scratch(size.rows * size.outputs));
     ops.activate(activation, before, &mut activated);
     let layer = LinearBackward { weight: narrow, d_output, gradient: d_narrow };
-    ops.linears_backward(size.back(), &activated, [layer], false, &mut d_before);
+    ops.linears_backward(size.back(), LayerInput::Kept(&activated), [layer], false, &mut d_before);
     ops.activate_backward(activation, before, &mut d_before);
     let layer = LinearBackward { weight: wide, d_output: &d_before, gradient: d_wide };
     ops.linears_backward(size, x, [layer], true, dx);

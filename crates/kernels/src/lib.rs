@@ -21,8 +21,8 @@ pub use cpu::{Buffer, Cpu, Level};
 pub use key::{Dropout, Key};
 pub use operands::{
     Activation, AdamwStep, Affine, AffineGradient, Agreement, AttentionInputs, ContrastiveInputs,
-    EmbeddingGradient, EmbeddingTables, FeedForwardBackward, LinearBackward, LinearSize, NormOutput, Numbers,
-    Passes,
+    EmbeddingGradient, EmbeddingTables, FeedForwardBackward, LayerInput, LinearBackward, LinearSize,
+    NormOutput, Numbers, Passes,
 };
 pub use ops::Ops;
 pub use pooling::Pooling;

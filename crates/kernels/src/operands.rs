@@ -38,6 +38,36 @@ pub struct AffineGradient<'a, B> {
     pub bias: &'a mut B,
 }
 
+/// What a linear layer read, for its backward.
+#[derive(Debug)]
+pub enum LayerInput<'a, B> {
+    /// The rows themselves.
+    Kept(&'a B),
+    /// The output of a norm, to be made again: see [`Ops::norm_output`](crate::Ops::norm_output).
+    Normed {
+        /// γ and β.
+        norm: Affine<'a, B>,
+        /// What the norm was taken of.
+        sum: &'a B,
+        /// As [`NormOutput::statistics`].
+        statistics: &'a B,
+    },
+}
+
+impl<B> Clone for LayerInput<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for LayerInput<'_, B> {}
+
+impl<'a, B> From<&'a B> for LayerInput<'a, B> {
+    fn from(x: &'a B) -> Self {
+        Self::Kept(x)
+    }
+}
+
 /// What a linear layer's backward reads besides its input, and where the gradients of its parameters are added.
 #[derive(Debug)]
 pub struct LinearBackward<'a, B> {
@@ -54,8 +84,8 @@ pub struct LinearBackward<'a, B> {
 #[derive(Debug)]
 pub struct FeedForwardBackward<'a, B> {
     /// `[rows, inputs]`.
-    pub x: &'a B,
-    /// `[rows, outputs]`: what the activation was taken of.
+    pub x: LayerInput<'a, B>,
+    /// What [`Ops::feed_forward`](crate::Ops::feed_forward) kept.
     pub before: &'a B,
     /// `[rows, inputs]`: the gradient of the second layer's output.
     pub d_output: &'a B,

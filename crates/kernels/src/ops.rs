@@ -10,8 +10,8 @@ use std::sync::Arc;
 use crate::compose;
 use crate::{
     Activation, AdamwStep, Affine, AffineGradient, Agreement, AttentionInputs, ContrastiveInputs, Dropout,
-    EmbeddingGradient, EmbeddingTables, FeedForwardBackward, LinearBackward, LinearSize, NormOutput, Numbers,
-    Passes, Pooling, Precision, Tokens,
+    EmbeddingGradient, EmbeddingTables, FeedForwardBackward, LayerInput, LinearBackward, LinearSize,
+    NormOutput, Numbers, Passes, Pooling, Precision, Tokens,
 };
 
 /// The operator set of one device.
@@ -182,7 +182,7 @@ pub trait Ops: Send + Sync {
     fn linears_backward<const N: usize>(
         &self,
         size: LinearSize,
-        x: &Self::Buffer,
+        x: LayerInput<'_, Self::Buffer>,
         layers: [LinearBackward<'_, Self::Buffer>; N],
         adds: bool,
         dx: &mut Self::Buffer,
@@ -190,7 +190,8 @@ pub trait Ops: Send + Sync {
         compose::linears_backward(self, size, x, layers, adds, dx);
     }
     /// `output = activation(x · W₁ᵀ + b₁) · W₂ᵀ + b₂`: a layer of this `size`, and one back to its inputs. `before`, when
-    /// asked for, receives what the activation was taken of.
+    /// asked for, keeps what the activation was taken of, in a form of the device's own, for
+    /// [`Ops::feed_forward_backward_add`]; its length is [`Ops::before_len`].
     fn feed_forward(
         &self,
         size: LinearSize,
@@ -201,6 +202,10 @@ pub trait Ops: Send + Sync {
         output: &mut Self::Buffer,
     ) {
         compose::feed_forward(self, size, x, layers, activation, before, output);
+    }
+    /// The length of what [`Ops::feed_forward`] keeps.
+    fn before_len(&self, size: LinearSize) -> usize {
+        size.rows * size.outputs
     }
     /// Backward of [`Ops::feed_forward`]: adds the parameters' gradients, and that of `x` to `dx`.
     fn feed_forward_backward_add(

@@ -4,15 +4,11 @@ use std::ops::Range;
 
 use sbmoe_kernels::{Ops, Pooling, Tokens};
 
-use crate::bert::{Bert, DropoutPlan, Kept};
+use crate::bert::{Bert, DropoutPlan, Kept, Returning};
 use crate::folder::BertConfig;
 use crate::moe::{Block, BlockConfig};
 use crate::parameters::{Layout, Tensors};
-use crate::parts::parts;
-
-/// Tokens of texts that are encoded together: enough for products at full speed, few enough that a layer's activations
-/// stay in the last cache. Parts are computed side by side, so that threads meet only where a batch ends.
-const PART: usize = 1024;
+use crate::parts::{PART, parts};
 
 /// Encoder, pooling and, behind them, at most one block.
 #[derive(Debug, Clone)]
@@ -81,20 +77,22 @@ impl Architecture {
         (self.pool(ops, tokens, kept.hidden_states()), kept)
     }
 
-    /// Adds the encoder's gradients, given that of the pooled vectors.
-    pub fn backward_pooled<O: Ops>(
+    /// Adds the encoder's gradients, given that of each part's pooled vectors.
+    pub fn backward_pooled<'a, O: Ops<Buffer: 'a>>(
         &self,
         ops: &O,
         parameters: &Tensors<O::Buffer>,
-        tokens: &Tokens,
         dropout: &DropoutPlan,
-        kept: Kept<O::Buffer>,
-        d_pooled: &O::Buffer,
+        parts: impl IntoIterator<Item = Returning<'a, O::Buffer>>,
         gradients: &mut Tensors<O::Buffer>,
     ) {
-        let mut d_hidden = ops.scratch(tokens.n_tokens() * self.hidden());
-        ops.pool_backward(self.pooling, tokens, self.hidden(), kept.hidden_states(), d_pooled, &mut d_hidden);
-        self.bert.backward(ops, parameters, tokens, dropout, kept, d_hidden, gradients);
+        let parts = parts.into_iter().map(|Returning { tokens, kept, gradient: d_pooled }| {
+            let mut gradient = ops.scratch(tokens.n_tokens() * self.hidden());
+            let hidden_states = kept.hidden_states();
+            ops.pool_backward(self.pooling, tokens, self.hidden(), hidden_states, &d_pooled, &mut gradient);
+            Returning { tokens, kept, gradient }
+        });
+        self.bert.backward(ops, parameters, dropout, parts, gradients);
     }
 
     fn pool<O: Ops>(&self, ops: &O, tokens: &Tokens, hidden_states: &O::Buffer) -> O::Buffer {

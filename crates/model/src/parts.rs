@@ -2,22 +2,31 @@
 
 use std::ops::Range;
 
+/// Tokens of texts that go through the encoder together: enough for products at full speed, few enough that a layer's
+/// activations stay in the last cache. Parts are computed side by side, so that threads meet only where a batch ends.
+pub const PART: usize = 1024;
+
 /// Splits texts, in order, into runs of at most `budget` tokens; a longer text is a part of its own.
 pub fn parts<T: AsRef<[u32]>>(texts: &[T], budget: usize) -> Vec<Range<usize>> {
-    let mut parts = Vec::new();
-    let (mut start, mut held) = (0, 0);
-    for (place, text) in texts.iter().enumerate() {
-        let tokens = text.as_ref().len();
-        if place > start && held + tokens > budget {
-            parts.push(start..place);
-            (start, held) = (place, 0);
+    runs(texts.iter().map(|text| text.as_ref().len()), budget)
+}
+
+/// As [`parts`], for what has so many tokens each.
+pub fn runs(tokens: impl IntoIterator<Item = usize>, budget: usize) -> Vec<Range<usize>> {
+    let mut runs = Vec::new();
+    let (mut start, mut end, mut held) = (0, 0, 0);
+    for tokens in tokens {
+        if end > start && held + tokens > budget {
+            runs.push(start..end);
+            (start, held) = (end, 0);
         }
         held += tokens;
+        end += 1;
     }
-    if start < texts.len() {
-        parts.push(start..texts.len());
+    if start < end {
+        runs.push(start..end);
     }
-    parts
+    runs
 }
 
 #[cfg(test)]

@@ -9,16 +9,12 @@ use std::ops::Range;
 
 use sbmoe_kernels::{ContrastiveInputs, Key, Ops, Tokens};
 use sbmoe_model::architecture::Architecture;
-use sbmoe_model::bert::DropoutPlan;
+use sbmoe_model::bert::{DropoutPlan, Returning};
 use sbmoe_model::moe::{Block, Draws, KeptBlock};
 use sbmoe_model::parameters::Tensors;
-use sbmoe_model::parts::parts;
+use sbmoe_model::parts::{PART, parts, runs};
 
 use crate::{Batch, Inputs, TrainConfig};
-
-/// Tokens of a part, unless fewer may be held: what a layer computes between two products of so many rows stays in the
-/// last cache.
-const PART: usize = 2048;
 
 /// What one batch gave besides gradients.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,30 +86,31 @@ fn token_gradients<O: Ops>(
     let forward = |tokens| architecture.forward_pooled(ops, parameters, tokens, &dropout);
     let rows = |part: &Range<usize>| (part.start as u32..part.end as u32).collect::<Vec<u32>>();
 
-    let mut held = 0;
-    let may_hold = |tokens: &Tokens| {
-        held += tokens.n_tokens();
-        held <= config.chunk_tokens
-    };
-    let holds: Vec<bool> = tokens.iter().map(may_hold).collect();
-    // Side by side, as in encoding. Backward adds to one set of gradients, part after part.
-    let outputs = ops.side_by_side(tokens.iter().zip(holds).collect(), |(tokens, holds)| {
+    // Parts whose activations may be held together. Those of the first chunk stay until backward.
+    let chunks = runs(tokens.iter().map(Tokens::n_tokens), config.chunk_tokens);
+    let stay = chunks.first().map_or(0, |chunk| chunk.end);
+    let outputs = ops.side_by_side(tokens.iter().enumerate().collect(), |(part, tokens)| {
         let (pooled, activations) = forward(tokens);
-        (pooled, holds.then_some(activations))
+        (pooled, (part < stay).then_some(activations))
     });
     let mut x = ops.zeros(texts.len() * hidden);
     let mut kept = Vec::with_capacity(parts.len());
     for (part, (pooled, activations)) in parts.iter().zip(outputs) {
         ops.scatter_add_rows(hidden, &rows(part), &pooled, &mut x);
-        kept.push(activations);
+        kept.extend(activations);
     }
     let mut dx = ops.zeros(ops.len(&x));
     let result = head.run(&x, step, gradients, Some(&mut dx));
-    for ((part, tokens), kept) in parts.iter().zip(&tokens).zip(kept) {
-        let activations = kept.unwrap_or_else(|| forward(tokens).1);
-        let mut d_pooled = ops.scratch(part.len() * hidden);
-        ops.gather_rows(hidden, &rows(part), &dx, &mut d_pooled);
-        architecture.backward_pooled(ops, parameters, tokens, &dropout, activations, &d_pooled, gradients);
+    for chunk in chunks {
+        if chunk.start > 0 {
+            kept = ops.side_by_side(tokens[chunk.clone()].iter().collect(), |tokens| forward(tokens).1);
+        }
+        let returning = chunk.zip(kept.drain(..)).map(|(part, kept)| {
+            let mut d_pooled = ops.scratch(parts[part].len() * hidden);
+            ops.gather_rows(hidden, &rows(&parts[part]), &dx, &mut d_pooled);
+            Returning { tokens: &tokens[part], kept, gradient: d_pooled }
+        });
+        architecture.backward_pooled(ops, parameters, &dropout, returning, gradients);
     }
     StepResult { tokens: texts.iter().map(Vec::len).sum(), ..result }
 }

@@ -47,6 +47,14 @@ fn each(before: &[f32], output: &mut [f32], f: impl Fn(f32) -> f32) {
     }
 }
 
+/// `x = f(x)`, element by element.
+#[inline(always)]
+fn each_in_place(x: &mut [f32], f: impl Fn(f32) -> f32) {
+    for x in x {
+        *x = f(*x);
+    }
+}
+
 /// `x = f(x + bias)`, element by element.
 #[inline(always)]
 fn each_biased(bias: &[f32], x: &mut [f32], f: impl Fn(f32) -> f32) {
@@ -83,6 +91,18 @@ multiversion! {
             Activation::Relu => each_biased(bias, x, relu),
             Activation::Gelu => each_biased(bias, x, gelu::<FMA>),
             Activation::GeluTanh => each_biased(bias, x, gelu_tanh::<FMA>),
+        }
+    }
+}
+
+multiversion! {
+    /// `x = activation(x)`.
+    pub(super) fn apply_in_place(activation: Activation, x: &mut [f32]) {
+        match activation {
+            Activation::Identity => {}
+            Activation::Relu => each_in_place(x, relu),
+            Activation::Gelu => each_in_place(x, gelu::<FMA>),
+            Activation::GeluTanh => each_in_place(x, gelu_tanh::<FMA>),
         }
     }
 }

@@ -58,7 +58,8 @@ fn height(columns: usize) -> usize {
 mod tests {
     use super::*;
     use crate::cpu::product::{Operand, Term, as_it_is, product};
-    use crate::cpu::right::{Source, pack_rows, pack_transpose};
+    use crate::cpu::right::{pack_rows, pack_transpose};
+    use crate::cpu::source::Source;
     use crate::{Key, Level, Ops as _, Precision};
 
     fn found(x: f32) -> f32 {
@@ -88,7 +89,7 @@ mod tests {
             let panels = if right_transposed {
                 pack_transpose(&cpu, &words(&cpu, &right, n, k), n, form.words(k))
             } else {
-                pack_rows(&cpu, Precision::Bf16, Source::plain(&right), n, k)
+                pack_rows(&cpu, Precision::Bf16, Source::Plain(&right), n, k)
             };
             let operand = Operand { values: &left_words, is_transposed: left_transposed };
             let (mut out, term) = (cpu.zeros(m * n), Term { left: operand, right: &panels });

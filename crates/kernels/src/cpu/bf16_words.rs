@@ -45,6 +45,20 @@ multiversion! {
     }
 }
 
+multiversion! {
+    /// The numbers of words of pairs.
+    pub(super) fn numbers(words: &[f32], numbers: &mut [f32]) {
+        let (pairs, last) = numbers.as_chunks_mut::<2>();
+        for (pair, word) in pairs.iter_mut().zip(words) {
+            let bits = word.to_bits();
+            *pair = [bits << 16, bits & 0xffff_0000].map(f32::from_bits);
+        }
+        if let ([last], Some(word)) = (last, words.last()) {
+            *last = f32::from_bits(word.to_bits() << 16);
+        }
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 mod pairs {
     use std::arch::x86_64::{

@@ -4,18 +4,18 @@
 //! computed, tile by tile, and never in memory as f32.
 
 use super::Cpu;
-use super::activation::{apply, apply_biased, apply_slope};
+use super::activation::{apply_biased, apply_in_place, apply_slope};
 use super::bf16_words::{across, along};
 use super::form::Form;
 use super::lanes::LANES;
-use super::level::Level;
 use super::linear::{self, Input};
 use super::linear_backward::{AT_ONCE, Left, input_product, weight_product};
 use super::memory::Buffer;
 use super::prepared;
 use super::product::{Operand, Term, product, product_apart};
-use super::right::{Source, pack_rows};
+use super::right::pack_rows;
 use super::rows::add_tile;
+use super::source::{Before, Source};
 use super::squares::prefetch;
 use super::sums::{add_columns, add_rows};
 use super::tiles::{self, Target};
@@ -60,17 +60,18 @@ fn activated_words(
     let size = [rows, outputs, form.words(inputs)];
     let mut words = cpu.memory.scratch(rows * form.words(outputs));
     let target = Target::along(&mut words, form);
-    // A row's words, and what is kept of it, are asked for while it is activated.
     if let Some(before) = before {
-        let targets = [target, Target::result(before)];
+        let targets = [target, Target::along(before, form)];
         product_apart(cpu, form, size, &[term], targets, |tile, sums, [mut words, mut before]| {
+            // A row's words are asked for while another pass goes over its sums.
             for (row, sums) in sums.chunks_exact_mut(tile.stride()).enumerate() {
-                let sums = &mut sums[..tile.columns];
+                before.ask(row);
+                apply_biased(level, Activation::Identity, &bias[tile.column..], &mut sums[..tile.columns]);
+            }
+            along(level, tile.sums(sums), tile.rows, &mut before);
+            for (row, sums) in sums.chunks_exact_mut(tile.stride()).enumerate() {
                 words.ask(row);
-                before.ask(row + 1);
-                apply_biased(level, Activation::Identity, &bias[tile.column..], sums);
-                before.row(row).copy_from_slice(sums);
-                apply(level, activation, before.row(row), sums);
+                apply_in_place(level, activation, &mut sums[..tile.columns]);
             }
             along(level, tile.sums(sums), tile.rows, &mut words);
         });
@@ -98,11 +99,12 @@ pub(super) fn backward_add(
     let LinearSize { inputs: hidden, outputs: inner, precision, .. } = size;
     let [d_wide, d_narrow] = gradients;
     let (wide, narrow) = (prepared::backward(cpu, size, wide), prepared::backward(cpu, size.back(), narrow));
+    let (x, before) = (Source::of(x), Before::new(before, kept_form(cpu, size), inner, activation));
     for first in (0..size.rows).step_by(AT_ONCE) {
         let size = LinearSize { rows: AT_ONCE.min(size.rows - first), ..size };
         let widened = {
-            let before = Source { values: &before[first * inner..][..size.rows * inner], activation };
-            let packed = pack_rows(cpu, precision, before, inner, size.rows);
+            let before = before.from(first);
+            let packed = pack_rows(cpu, precision, Source::Activated(before), inner, size.rows);
             let d_output = &d_output[first * hidden..][..size.rows * hidden];
             let left = Left::new(cpu, precision, d_output, d_narrow.bias);
             let term = Term { left: left.rows(), right: &narrow };
@@ -112,7 +114,7 @@ pub(super) fn backward_add(
             );
             widened
         };
-        let packed = pack_rows(cpu, precision, Source::plain(&x[first * hidden..]), hidden, size.rows);
+        let packed = pack_rows(cpu, precision, x.from(first, hidden), hidden, size.rows);
         let term = Term { left: widened.rows(), right: &wide };
         let dx = &mut dx[first * hidden..][..size.rows * hidden];
         cpu.join(
@@ -127,7 +129,7 @@ fn widened_gradient(
     cpu: &Cpu,
     size: LinearSize,
     term: Term<'_>,
-    before: Source<'_>,
+    before: Before<'_>,
     d_bias: &mut [f32],
 ) -> Left<'static> {
     let LinearSize { rows, inputs: inner, outputs, precision } = size;
@@ -136,7 +138,7 @@ fn widened_gradient(
     if precision == Precision::F32 {
         let mut widened = cpu.memory.scratch(rows * inner);
         product(cpu, form, sizes, &[term], false, [&mut widened], |at, [row]| {
-            slope(level, before, inner, at, row);
+            slope(cpu, before, at, &mut [], row);
         });
         add_columns(cpu, &widened, d_bias);
         return Left::Own(widened);
@@ -156,11 +158,12 @@ fn widened_gradient(
         &[term],
         targets,
         |tile, sums, [mut as_rows, mut as_columns, mut slot]| {
+            let mut room = cpu.memory.scratch(tile.columns);
             for (row, sums) in sums.chunks_exact_mut(tile.stride()).enumerate() {
                 let sums = &mut sums[..tile.columns];
                 as_rows.ask(row);
                 as_columns.ask(row / form.numbers());
-                slope(level, before, inner, [tile.row + row, tile.column], sums);
+                slope(cpu, before, [tile.row + row, tile.column], &mut room, sums);
                 add_tile(level, sums, slot.row(0));
             }
             along(level, tile.sums(sums), tile.rows, &mut as_rows);
@@ -171,16 +174,21 @@ fn widened_gradient(
     Left::Words { along: along_words, across: across_words }
 }
 
-/// `gradient *= activation'(before)` for a piece of a row of `inner` columns.
-fn slope(
-    level: Level,
-    Source { values, activation }: Source<'_>,
-    inner: usize,
-    [row, column]: [usize; 2],
-    gradient: &mut [f32],
-) {
-    let before = &values[row * inner + column..][..gradient.len()];
+/// `gradient *= activation'(before)` for a piece of a row.
+fn slope(cpu: &Cpu, before: Before<'_>, at: [usize; 2], room: &mut [f32], gradient: &mut [f32]) {
+    let words = before.words(at, gradient.len());
     // The next row's are a page away.
-    (0..gradient.len()).step_by(LANES).for_each(|i| prefetch(before.as_ptr().wrapping_add(inner + i)));
-    apply_slope(level, activation, before, gradient);
+    let next = words.as_ptr().wrapping_add(before.stride());
+    (0..words.len()).step_by(LANES).for_each(|i| prefetch(next.wrapping_add(i)));
+    apply_slope(cpu.level, before.activation, before.numbers(cpu, words, room), gradient);
+}
+
+/// The length of what forward keeps for backward: in bf16, words as of a product's operand.
+pub(super) fn before_len(cpu: &Cpu, size: LinearSize) -> usize {
+    size.rows * kept_form(cpu, size).words(size.outputs)
+}
+
+/// The form of what forward keeps.
+fn kept_form(cpu: &Cpu, size: LinearSize) -> Form {
+    if size.precision == Precision::Bf16 { Form::of_bf16(cpu.level) } else { Form::Single }
 }

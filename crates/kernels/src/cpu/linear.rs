@@ -61,6 +61,20 @@ pub(super) fn forward(
     }
 }
 
+/// The outputs of layers that read the same `x`, which is rounded once.
+pub(super) fn layers<const N: usize>(
+    cpu: &Cpu,
+    size: LinearSize,
+    x: &[f32],
+    layers: [Affine<'_, Buffer>; N],
+    outputs: [&mut Buffer; N],
+) {
+    let x = Input::new(cpu, size, x);
+    for (layer, output) in layers.into_iter().zip(outputs) {
+        forward(cpu, size, &x, layer, Activation::Identity, None, output);
+    }
+}
+
 /// `x · weightᵀ` with the weight's layout, which is made for this product where none of its precision was prepared.
 fn weighted<const N: usize>(
     cpu: &Cpu,

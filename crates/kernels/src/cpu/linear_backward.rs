@@ -7,9 +7,10 @@ use super::linear::Input;
 use super::memory::Buffer;
 use super::prepared;
 use super::product::{self, Operand, Term, as_it_is};
-use super::right::{Source, pack_rows};
+use super::right::pack_rows;
+use super::source::Source;
 use super::{Cpu, bf16, sums};
-use crate::{AffineGradient, LinearBackward, LinearSize, Precision};
+use crate::{AffineGradient, LayerInput, LinearBackward, LinearSize, Precision};
 
 /// Rows of a batch whose part of a weight's gradient is added at once; their copies, packed or rounded, are the memory that
 /// it takes.
@@ -61,7 +62,7 @@ impl<'a> Left<'a> {
 pub(super) fn backward<const N: usize>(
     cpu: &Cpu,
     size: LinearSize,
-    x: &[f32],
+    x: LayerInput<'_, Buffer>,
     layers: [LinearBackward<'_, Buffer>; N],
     accumulate: bool,
     dx: &mut [f32],
@@ -69,10 +70,10 @@ pub(super) fn backward<const N: usize>(
     let LinearSize { rows, inputs, outputs, precision } = size;
     let panels = layers.each_ref().map(|layer| prepared::backward(cpu, size, layer.weight));
     let d_outputs = layers.each_ref().map(|layer| &layer.d_output[..rows * outputs]);
-    let mut gradients = layers.map(|layer| layer.gradient);
+    let (x, mut gradients) = (Source::of(x), layers.map(|layer| layer.gradient));
     for first in (0..rows).step_by(AT_ONCE) {
         let size = LinearSize { rows: AT_ONCE.min(rows - first), ..size };
-        let packed = pack_rows(cpu, precision, Source::plain(&x[first * inputs..]), inputs, size.rows);
+        let packed = pack_rows(cpu, precision, x.from(first, inputs), inputs, size.rows);
         let lefts: [Left<'_>; N] = array::from_fn(|layer| {
             let d_output = &d_outputs[layer][first * outputs..][..size.rows * outputs];
             Left::new(cpu, precision, d_output, gradients[layer].bias)
@@ -110,7 +111,7 @@ pub(super) fn parameters(
     }
     for first in (0..rows.max(1)).step_by(AT_ONCE) {
         let size = LinearSize { rows: AT_ONCE.min(rows - first), ..size };
-        let packed = pack_rows(cpu, precision, Source::plain(&x[first * inputs..]), inputs, size.rows);
+        let packed = pack_rows(cpu, precision, Source::Plain(&x[first * inputs..]), inputs, size.rows);
         let d_output = &d_output[first * outputs..][..size.rows * outputs];
         let left = Left::new(cpu, precision, d_output, bias);
         weight_product(cpu, size, left.columns(), &packed, accumulate || first > 0, weight);

@@ -21,7 +21,7 @@ pub struct Buffer {
 #[derive(Debug)]
 enum Place {
     /// The first `len` numbers of a room of its own.
-    Own { room: Room, len: usize },
+    Own { room: Room, len: usize, arena: usize },
     /// Somebody else's memory, until the first change.
     Shared(Arc<dyn Numbers>),
 }
@@ -50,7 +50,7 @@ impl Deref for Buffer {
 
     fn deref(&self) -> &[f32] {
         match &self.place {
-            Place::Own { room, len } => &room.numbers()[..*len],
+            Place::Own { room, len, .. } => &room.numbers()[..*len],
             Place::Shared(values) => values.numbers(),
         }
     }
@@ -63,7 +63,7 @@ impl DerefMut for Buffer {
             *self = self.home.copied(values.numbers());
         }
         match &mut self.place {
-            Place::Own { room, len } => &mut room.numbers_mut()[..*len],
+            Place::Own { room, len, .. } => &mut room.numbers_mut()[..*len],
             Place::Shared(_) => unreachable!("shared numbers were copied"),
         }
     }
@@ -71,8 +71,8 @@ impl DerefMut for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Place::Own { room, .. } = &self.place {
-            self.home.arena().take_back(room);
+        if let Place::Own { room, arena, .. } = &self.place {
+            self.home.arena(*arena).take_back(room);
         }
     }
 }
@@ -83,14 +83,26 @@ pub(super) fn bytes_mut(values: &mut [f32]) -> &mut [u8] {
     unsafe { slice::from_raw_parts_mut(values.as_mut_ptr().cast(), size_of_val(values)) }
 }
 
+/// Numbers up to which a thread is given memory that it used before: what a task works in stays in its core's caches, and
+/// no thread waits for another's lock.
+const SMALL: usize = 1 << 18;
+
 /// The memory of all buffers of a [`Cpu`](crate::Cpu).
-#[derive(Debug, Default)]
-pub(super) struct Memory(Mutex<Arena>);
+#[derive(Debug)]
+pub(super) struct Memory {
+    /// One a thread for what is small, and one for the rest.
+    arenas: Vec<Mutex<Arena>>,
+}
 
 impl Memory {
+    /// For so many threads.
+    pub(super) fn new(threads: usize) -> Self {
+        Self { arenas: (0..=threads).map(|_| Mutex::default()).collect() }
+    }
+
     /// `len` numbers: zeros when the memory is new, old contents when it is not.
     pub(super) fn scratch(self: &Arc<Self>, len: usize) -> Buffer {
-        self.buffer(self.take(len).0, len)
+        self.take(len).0
     }
 
     /// A copy of `values`.
@@ -114,9 +126,9 @@ impl Memory {
 
     /// `len` zeros. New ones are not touched: who writes first waits for their pages, on its own thread.
     pub(super) fn zeros(self: &Arc<Self>, len: usize) -> Buffer {
-        let (mut room, used) = self.take(len);
-        room.numbers_mut()[..used].fill(0.0);
-        self.buffer(room, len)
+        let (mut buffer, used) = self.take(len);
+        buffer[..used].fill(0.0);
+        buffer
     }
 
     /// Numbers that stay where they are until they are changed.
@@ -124,17 +136,17 @@ impl Memory {
         Buffer { place: Place::Shared(values), prepared: None, home: Arc::clone(self) }
     }
 
-    fn buffer(self: &Arc<Self>, room: Room, len: usize) -> Buffer {
-        let place = Place::Own { room, len };
-        Buffer { place, prepared: None, home: Arc::clone(self) }
+    /// `len` numbers, and how many of them were used before.
+    fn take(self: &Arc<Self>, len: usize) -> (Buffer, usize) {
+        let shared = self.arenas.len() - 1;
+        let own = || rayon::current_thread_index().unwrap_or(0) % shared.max(1);
+        let arena = if len <= SMALL { own() } else { shared };
+        let (room, used) = self.arena(arena).take(len);
+        (Buffer { place: Place::Own { room, len, arena }, prepared: None, home: Arc::clone(self) }, used)
     }
 
-    fn take(&self, len: usize) -> (Room, usize) {
-        self.arena().take(len)
-    }
-
-    fn arena(&self) -> MutexGuard<'_, Arena> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn arena(&self, number: usize) -> MutexGuard<'_, Arena> {
+        self.arenas[number].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -144,7 +156,7 @@ mod tests {
 
     #[test]
     fn dropped_memory_is_used_again_and_zeros_are_zeros() {
-        let memory = Arc::new(Memory::default());
+        let memory = Arc::new(Memory::new(1));
         let mut first = memory.scratch(1000);
         first.fill(3.0);
         let address = first.as_ptr();

@@ -50,6 +50,7 @@ mod right;
 mod rows;
 mod sixteen;
 mod softmax;
+mod source;
 mod squares;
 mod store;
 mod sums;
@@ -102,7 +103,7 @@ impl Cpu {
             .thread_name(|index| format!("sbmoe-cpu-{index}"))
             .build()
             .expect("the system starts the threads of the pool");
-        Self { pool, threads, level, memory: Arc::default() }
+        Self { pool, threads, level, memory: Arc::new(memory::Memory::new(threads)) }
     }
 
     /// The threads that the operators run on.

@@ -58,7 +58,7 @@ fn scale_row<const FMA: bool>(
 
 multiversion! {
     /// The output of a norm for each row, from the statistics that forward wrote.
-    fn output_tile(parameters: [&[f32]; 2], sum: &[f32], statistics: &[f32], output: &mut [f32]) {
+    pub(super) fn output_tile(parameters: [&[f32]; 2], sum: &[f32], statistics: &[f32], output: &mut [f32]) {
         let hidden = parameters[0].len();
         let rows = sum.chunks_exact(hidden).zip(output.chunks_exact_mut(hidden));
         for ((sum, output), &statistics) in rows.zip(statistics.as_chunks::<2>().0) {

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     Activation, AdamwStep, Affine, AffineGradient, Agreement, AttentionInputs, ContrastiveInputs, Dropout,
-    EmbeddingGradient, EmbeddingTables, FeedForwardBackward, LinearBackward, LinearSize, NormOutput, Numbers,
-    Ops, Passes, Pooling, Precision, Tokens,
+    EmbeddingGradient, EmbeddingTables, FeedForwardBackward, LayerInput, LinearBackward, LinearSize,
+    NormOutput, Numbers, Ops, Passes, Pooling, Precision, Tokens,
 };
 
 impl Ops for Cpu {
@@ -148,10 +148,7 @@ impl Ops for Cpu {
         layers: [Affine<'_, Buffer>; N],
         outputs: [&mut Buffer; N],
     ) {
-        let input = linear::Input::new(self, size, x);
-        for (layer, output) in layers.into_iter().zip(outputs) {
-            linear::forward(self, size, &input, layer, Activation::Identity, None, output);
-        }
+        linear::layers(self, size, x, layers, outputs);
     }
 
     fn linear_backward_parameters_set(
@@ -191,12 +188,16 @@ impl Ops for Cpu {
     fn linears_backward<const N: usize>(
         &self,
         size: LinearSize,
-        x: &Buffer,
+        x: LayerInput<'_, Buffer>,
         layers: [LinearBackward<'_, Buffer>; N],
         adds: bool,
         dx: &mut Buffer,
     ) {
         linear_backward::backward(self, size, x, layers, adds, dx);
+    }
+
+    fn before_len(&self, size: LinearSize) -> usize {
+        feed_forward::before_len(self, size)
     }
 
     fn feed_forward(
@@ -370,8 +371,7 @@ impl Ops for Cpu {
         d_out: &Buffer,
         d_part: &mut Buffer,
     ) {
-        let weight = |row: usize| weights[row * n_parts + part];
-        mixture::mix_backward_part(self, columns, weight, d_out, d_part);
+        mixture::mix_backward_part(self, columns, |row| weights[row * n_parts + part], d_out, d_part);
     }
 
     fn normalize(&self, columns: usize, epsilon: f64, x: &Buffer, out: &mut Buffer, norms: &mut Buffer) {

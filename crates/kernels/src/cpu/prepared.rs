@@ -4,7 +4,8 @@ use std::ops::Deref;
 
 use super::form::Form;
 use super::memory::Buffer;
-use super::right::{Source, pack_rows, pack_transpose};
+use super::right::{pack_rows, pack_transpose};
+use super::source::Source;
 use super::{Cpu, bf16, int8};
 use crate::{LinearSize, Passes, Precision};
 
@@ -130,5 +131,5 @@ pub(super) fn backward<'a>(cpu: &Cpu, size: LinearSize, weight: &'a Buffer) -> L
 
 /// The right operand `[outputs, inputs]`.
 fn panels_back(cpu: &Cpu, [outputs, inputs]: [usize; 2], precision: Precision, weight: &[f32]) -> Buffer {
-    pack_rows(cpu, precision, Source::plain(weight), inputs, outputs)
+    pack_rows(cpu, precision, Source::Plain(weight), inputs, outputs)
 }

@@ -6,32 +6,19 @@ use super::lanes::LANES;
 use super::memory::Buffer;
 use super::packing::{Rows, pack, pack_transposed, panels};
 use super::product::Operand;
-use super::{Cpu, TILE, activation, bf16_words};
-use crate::{Activation, Precision};
+use super::source::Source;
+use super::{Cpu, TILE, bf16_words};
+use crate::Precision;
 
 /// Elements of a transposed operand that one task packs.
 const PACKED: usize = 1 << 16;
-
-/// The rows of a right operand: an activation of what is in memory.
-#[derive(Clone, Copy)]
-pub(super) struct Source<'a> {
-    pub(super) values: &'a [f32],
-    pub(super) activation: Activation,
-}
-
-impl<'a> Source<'a> {
-    /// What is in memory itself.
-    pub(super) fn plain(values: &'a [f32]) -> Self {
-        Self { values, activation: Activation::Identity }
-    }
-}
 
 /// The operand `[k, n]` in f32.
 pub(super) fn pack_right(cpu: &Cpu, right: Operand<'_>, n: usize, k: usize) -> Buffer {
     if right.is_transposed {
         pack_transpose(cpu, right.values, n, k)
     } else {
-        pack_rows(cpu, Precision::F32, Source::plain(right.values), n, k)
+        pack_rows(cpu, Precision::F32, Source::Plain(right.values), n, k)
     }
 }
 
@@ -48,9 +35,8 @@ pub(super) fn pack_transpose(cpu: &Cpu, words: &[f32], n: usize, k: usize) -> Bu
     packed
 }
 
-/// `[k, n]` in the numbers of a product. Some rows at a time are activated, rounded and laid out while they are near.
+/// `[k, n]` in the numbers of a product. Some rows at a time are made, rounded and laid out while they are near.
 pub(super) fn pack_rows(cpu: &Cpu, precision: Precision, source: Source<'_>, n: usize, k: usize) -> Buffer {
-    assert!(source.values.len() >= k * n, "operand of {k}×{n} with {} elements", source.values.len());
     assert!(precision != Precision::Int8, "eight-bit integers have no gradients");
     if n == 0 {
         return cpu.memory.scratch(0);
@@ -59,20 +45,12 @@ pub(super) fn pack_rows(cpu: &Cpu, precision: Precision, source: Source<'_>, n: 
     let stride = form.words(k) * LANES;
     let mut packed = cpu.memory.scratch(panels(n) * stride);
     // An even number of rows, so that no pair of them is cut.
-    let height = (TILE / n.max(1)).next_multiple_of(2).max(2);
+    let height = (TILE / n).next_multiple_of(2).max(2);
     let tiles = Columns::split(&mut packed, stride, form.words(height) * LANES).zip((0..k).step_by(height));
     cpu.each(n * k, tiles, |(mut packed, first)| {
         let height = height.min(k - first);
-        let tile = &source.values[first * n..][..height * n];
-        let mut activated;
-        let tile = if source.activation == Activation::Identity {
-            tile
-        } else {
-            activated = cpu.memory.scratch(height * n);
-            activation::apply(cpu.level, source.activation, tile, &mut activated);
-            &activated
-        };
-        let rows = Rows { values: tile, stride: n, columns: n };
+        let mut room = cpu.memory.scratch(source.room(height * n));
+        let rows = Rows { values: source.rows(cpu, [first, height], n, &mut room), stride: n, columns: n };
         if precision == Precision::F32 {
             pack(cpu.level, rows, height, &mut packed);
         } else {

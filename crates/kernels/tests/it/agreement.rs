@@ -111,7 +111,7 @@ fn encoder<O: Ops>(ops: &O, case: &Case, results: &mut Results) {
     keep("linear dx added", &dx);
     let gradient = AffineGradient { weight: &mut d_weight, bias: &mut d_bias };
     let layer = LinearBackward { weight: &weight, d_output: &d_output, gradient };
-    ops.linears_backward(size, &x, [layer], false, &mut dx);
+    ops.linears_backward(size, (&x).into(), [layer], false, &mut dx);
     for (number, gradient) in [&dx, &d_weight, &d_bias].into_iter().enumerate() {
         keep(&format!("linear backward {number}"), gradient);
     }
@@ -121,7 +121,7 @@ fn encoder<O: Ops>(ops: &O, case: &Case, results: &mut Results) {
     let one = LinearBackward { weight: &weight, d_output: &d_output, gradient };
     let gradient = AffineGradient { weight: &mut other_d_weight, bias: &mut other_d_bias };
     let other = LinearBackward { weight: &other_weight, d_output: &other_d_output, gradient };
-    ops.linears_backward(size, &x, [one, other], true, &mut dx);
+    ops.linears_backward(size, (&x).into(), [one, other], true, &mut dx);
     let gradients = [&dx, &d_weight, &d_bias, &other_d_weight, &other_d_bias];
     for (number, gradient) in gradients.into_iter().enumerate() {
         keep(&format!("linears backward {number}"), gradient);

@@ -6,6 +6,7 @@ use sbmoe_kernels::{
 };
 
 use crate::draws::Draws;
+use crate::linear_backward::rounded;
 
 /// The layers, their input and the gradient of their output.
 struct Case {
@@ -35,10 +36,10 @@ impl Case {
         [0, 1].map(|layer| Affine { weight: &self.weights[layer], bias: &self.biases[layer] })
     }
 
-    /// What the activation was taken of, and the output.
+    /// What was kept, and the output.
     fn forward(&self) -> [Buffer; 2] {
         let (mut before, mut output) =
-            (self.cpu.scratch(self.size.rows * self.size.outputs), self.cpu.scratch(self.x.len()));
+            (self.cpu.scratch(self.cpu.before_len(self.size)), self.cpu.scratch(self.x.len()));
         let before_there = Some(&mut before);
         self.cpu.feed_forward(self.size, &self.x, self.layers(), Activation::Gelu, before_there, &mut output);
         let mut alone = self.cpu.scratch(self.x.len());
@@ -47,12 +48,16 @@ impl Case {
         [before, output]
     }
 
+    /// What the activation was taken of, as it is kept: rounded in bf16; and the output.
     fn forward_one_by_one(&self) -> [Buffer; 2] {
         let ([wide, narrow], n) = (self.layers(), self.size.rows * self.size.outputs);
         let (mut before, mut activated) = (self.cpu.scratch(n), self.cpu.scratch(n));
         self.cpu.linear(self.size, &self.x, wide, Activation::Gelu, Some(&mut before), &mut activated);
         let mut output = self.cpu.scratch(self.x.len());
         self.cpu.linear(self.back(), &activated, narrow, Activation::Identity, None, &mut output);
+        if self.size.precision == Precision::Bf16 {
+            before.iter_mut().for_each(|x| *x = rounded(*x) as f32);
+        }
         [before, output]
     }
 
@@ -68,16 +73,18 @@ impl Case {
         let (x, d_output) = (&self.x, &self.d_output);
         if at_once {
             let gradients = [d_wide, d_narrow];
-            let layers = FeedForwardBackward { x, before, d_output, weights: [wide, narrow], gradients };
+            let layers =
+                FeedForwardBackward { x: x.into(), before, d_output, weights: [wide, narrow], gradients };
             cpu.feed_forward_backward_add(self.size, Activation::Gelu, layers, dx);
         } else {
-            let [mut activated, mut d_before] = [(); 2].map(|()| cpu.scratch(before.len()));
+            let n = self.size.rows * self.size.outputs;
+            let [mut activated, mut d_before] = [(); 2].map(|()| cpu.scratch(n));
             cpu.activate(Activation::Gelu, before, &mut activated);
             let layer = LinearBackward { weight: narrow, d_output, gradient: d_narrow };
-            cpu.linears_backward(self.back(), &activated, [layer], false, &mut d_before);
+            cpu.linears_backward(self.back(), (&activated).into(), [layer], false, &mut d_before);
             cpu.activate_backward(Activation::Gelu, before, &mut d_before);
             let layer = LinearBackward { weight: wide, d_output: &d_before, gradient: d_wide };
-            cpu.linears_backward(self.size, x, [layer], true, dx);
+            cpu.linears_backward(self.size, x.into(), [layer], true, dx);
         }
         gradients
     }
@@ -106,7 +113,7 @@ pub(crate) fn run<O: Ops>(
         let mut gradients = [draw(inputs * outputs), draw(outputs), draw(inputs * outputs), draw(inputs)];
         let [d_wide, d_wide_bias, d_narrow, d_narrow_bias] = &mut gradients;
         let backward = FeedForwardBackward {
-            x,
+            x: x.into(),
             before: &before,
             d_output: &d_output,
             weights: [weight, &narrow],
@@ -138,12 +145,14 @@ fn one_operator_gives_the_bytes_of_its_layers() {
                 let (case, name) = (Case::new(level, 2, size), format!("{level} {precision} {rows}"));
                 let [before, output] = case.forward();
                 let [before_alone, output_alone] = case.forward_one_by_one();
-                assert_eq!(bits(&before), bits(&before_alone), "{name}");
+                if precision != Precision::Bf16 {
+                    assert_eq!(bits(&before), bits(&before_alone), "{name}");
+                }
                 assert_eq!(bits(&output), bits(&output_alone), "{name}");
                 if precision == Precision::Int8 {
                     continue;
                 }
-                let [found, expected] = [true, false].map(|at_once| case.gradients(&before, at_once));
+                let [found, expected] = [case.gradients(&before, true), case.gradients(&before_alone, false)];
                 for (found, expected) in found.iter().zip(&expected).take(3) {
                     assert_eq!(bits(found), bits(expected), "{name}");
                 }

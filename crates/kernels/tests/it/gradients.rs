@@ -116,8 +116,8 @@ fn linear_layers_of_one_input() {
         gradient: AffineGradient { weight, bias },
     };
     dx.fill(f64::NAN);
-    OPS().linears_backward(size, &inputs[0], [layer(0, w0, b0)], false, dx);
-    OPS().linears_backward(size, &inputs[0], [layer(1, w1, b1), layer(2, w2, b2)], true, dx);
+    OPS().linears_backward(size, (&inputs[0]).into(), [layer(0, w0, b0)], false, dx);
+    OPS().linears_backward(size, (&inputs[0]).into(), [layer(1, w1, b1), layer(2, w2, b2)], true, dx);
     check(&inputs, loss, &gradients);
 }
 
@@ -136,7 +136,7 @@ fn feed_forward() {
         let mut gradients = inputs.each_ref().map(|input| zeros(input));
         let [dx, w0, b0, w1, b1] = &mut gradients;
         let layers = FeedForwardBackward {
-            x: &inputs[0],
+            x: (&inputs[0]).into(),
             before: &forward(&inputs).0,
             d_output: &weights,
             weights: [&inputs[1], &inputs[3]],

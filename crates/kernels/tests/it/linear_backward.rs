@@ -1,11 +1,14 @@
 //! Gradients of layers that read one input against sums of products in f64, of rounded operands in bf16.
 
-use sbmoe_kernels::{AffineGradient, Cpu, Level, LinearBackward, LinearSize, Ops, Precision};
+use sbmoe_kernels::{
+    Activation, Affine, AffineGradient, Cpu, FeedForwardBackward, LayerInput, Level, LinearBackward,
+    LinearSize, Ops, Precision,
+};
 
 use crate::draws::Draws;
 
 /// The nearest number with eight significant bits, ties to even.
-fn rounded(x: f32) -> f64 {
+pub(crate) fn rounded(x: f32) -> f64 {
     let unit = 2f64.powi(f64::from(x).abs().log2().floor() as i32 - 7);
     (f64::from(x) / unit).round_ties_even() * unit
 }
@@ -18,6 +21,57 @@ fn sum(products: impl Iterator<Item = f64>) -> [f64; 2] {
 fn check(name: &str, found: f32, before: f32, [sum, size]: [f64; 2]) {
     let far = (f64::from(found) - f64::from(before) - sum).abs();
     assert!(far <= 2e-6 * (size + f64::from(before).abs()), "{name}: {found}, {far:e} away");
+}
+
+#[test]
+fn an_input_that_is_a_norms_output_need_not_be_kept() {
+    // More rows than a weight's gradient takes at once.
+    let (rows, hidden, inner) = (2149, 39, 20);
+    let mut draws = Draws::new(23);
+    let [sum, d_output, gamma, beta, wide, narrow, before] =
+        [rows * hidden, rows * hidden, hidden, hidden, inner * hidden, inner * hidden, rows * inner]
+            .map(|n| draws.normal(n));
+    let statistics: Vec<f32> = draws.normal(2 * rows);
+    for level in Level::available() {
+        for precision in [Precision::F32, Precision::Bf16] {
+            let cpu = Cpu::with_level(2, level);
+            let [sum, statistics, d_output, gamma, beta, wide, narrow] =
+                [&sum, &statistics, &d_output, &gamma, &beta, &wide, &narrow]
+                    .map(|values| cpu.upload(values));
+            let norm = Affine { weight: &gamma, bias: &beta };
+            let mut x = cpu.scratch(rows * hidden);
+            cpu.norm_output(norm, hidden, &sum, &statistics, &mut x);
+            let size = LinearSize { rows, inputs: hidden, outputs: inner, precision };
+            // What forward keeps, of any numbers: words of them, or the numbers.
+            let before = cpu.upload(&before[..cpu.before_len(size)]);
+            let run = |x: LayerInput<'_, _>| {
+                let n = inner * hidden;
+                let mut gradients = [rows * hidden, n, inner, n, hidden].map(|n| cpu.zeros(n));
+                let [dx, d_wide, d_wide_bias, d_narrow, d_narrow_bias] = &mut gradients;
+                let d_wide = AffineGradient { weight: d_wide, bias: d_wide_bias };
+                let d_narrow = AffineGradient { weight: d_narrow, bias: d_narrow_bias };
+                let (weights, gradients_of) = ([&wide, &narrow], [d_wide, d_narrow]);
+                let layers = FeedForwardBackward {
+                    x,
+                    before: &before,
+                    d_output: &d_output,
+                    weights,
+                    gradients: gradients_of,
+                };
+                cpu.feed_forward_backward_add(size, Activation::Gelu, layers, dx);
+                let mut square = [hidden * hidden, hidden, rows * hidden].map(|n| cpu.zeros(n));
+                let [weight, bias, dx] = &mut square;
+                let of_layer = cpu.upload(&vec![0.5; hidden * hidden]);
+                let gradient = AffineGradient { weight, bias };
+                let layer = LinearBackward { weight: &of_layer, d_output: &d_output, gradient };
+                cpu.linears_backward(LinearSize { outputs: hidden, ..size }, x, [layer], false, dx);
+                let bits = |buffer| cpu.download(buffer).into_iter().map(f32::to_bits).collect::<Vec<_>>();
+                gradients.iter().chain(&square).map(bits).collect::<Vec<_>>()
+            };
+            let again = run(LayerInput::Normed { norm, sum: &sum, statistics: &statistics });
+            assert!(run(LayerInput::Kept(&x)) == again, "{level} {precision}");
+        }
+    }
 }
 
 #[test]
@@ -42,7 +96,7 @@ fn gradients_are_added_to_what_is_there() {
                     LinearBackward { weight, d_output, gradient }
                 });
                 let size = LinearSize { rows, inputs, outputs, precision };
-                cpu.linears_backward(size, &cpu.upload(&x), own, true, &mut found_dx);
+                cpu.linears_backward(size, (&cpu.upload(&x)).into(), own, true, &mut found_dx);
 
                 let operand = |x: f32| if precision == Precision::Bf16 { rounded(x) } else { f64::from(x) };
                 let name = format!("{level} {precision} {rows}×{inputs}×{outputs}");

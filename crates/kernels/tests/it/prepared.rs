@@ -53,7 +53,7 @@ impl Layer {
         cpu.fill(&mut weight, 0.0);
         let gradient = AffineGradient { weight: &mut weight, bias: &mut bias };
         let layer = LinearBackward { weight: &self.weight, d_output: &d_output, gradient };
-        cpu.linears_backward(self.size, &self.x, [layer], false, &mut dx);
+        cpu.linears_backward(self.size, (&self.x).into(), [layer], false, &mut dx);
         let [d_weight, d_x] = alone;
         [d_weight, d_x, cpu.download(&weight), cpu.download(&dx)]
     }
@@ -207,7 +207,7 @@ fn empty_products_are_empty_or_zero() {
                     let gradient = AffineGradient { weight: &mut d_weight, bias: &mut d_bias };
                     let layer = LinearBackward { weight: &weight, d_output: &output, gradient };
                     let mut dx = cpu.upload(&vec![2.5; rows * inputs]);
-                    cpu.linears_backward(size, &x, [layer], false, &mut dx);
+                    cpu.linears_backward(size, (&x).into(), [layer], false, &mut dx);
                     assert_eq!(cpu.download(&dx), vec![0.0; rows * inputs], "{rows}×{inputs}×{outputs}");
                     assert_eq!(cpu.download(&d_bias), vec![1.5 * rows as f32; outputs]);
                 }
@@ -243,7 +243,7 @@ fn the_gradient_of_a_weight_sums_over_more_rows_than_are_packed_at_once() {
     let (of_layer, mut dx) = (cpu.upload(&draws.normal(size.inputs * size.outputs)), cpu.zeros(x.len()));
     let gradient = AffineGradient { weight: &mut weight, bias: &mut bias };
     let layer = LinearBackward { weight: &of_layer, d_output: &d_output_there, gradient };
-    cpu.linears_backward(size, &x_there, [layer], false, &mut dx);
+    cpu.linears_backward(size, (&x_there).into(), [layer], false, &mut dx);
     assert_eq!(cpu.download(&weight), found, "with the gradient of the input");
     let mut alone = cpu.zeros(x.len());
     cpu.linear_backward_input(size, &of_layer, &d_output_there, &mut alone);

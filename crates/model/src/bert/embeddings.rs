@@ -1,10 +1,12 @@
 //! Word, position and type embeddings with their layer norm and dropout.
 
+use std::ops::Range;
+
 use sbmoe_kernels::{EmbeddingGradient, EmbeddingTables, NormOutput, Ops, Tokens};
 
 use super::dropout::{DropoutPlan, Site};
 use crate::folder::BertConfig;
-use crate::parameters::{AffineIds, Layout, ParameterId, Tensors};
+use crate::parameters::{AffineIds, Layout, ParameterId, Span, Tensors};
 
 #[derive(Debug, Clone)]
 pub(super) struct Embeddings {
@@ -37,6 +39,11 @@ impl Embeddings {
             hidden,
             epsilon: config.layer_norm_eps,
         }
+    }
+
+    /// The places of the embeddings' parameters in the layout.
+    pub(super) fn places(&self) -> Range<usize> {
+        self.word.index()..self.norm.bias.index() + 1
     }
 
     pub(super) fn forward<O: Ops>(
@@ -72,15 +79,10 @@ impl Embeddings {
         dropout: &DropoutPlan,
         kept: &KeptEmbeddings<O::Buffer>,
         d_output: &O::Buffer,
-        gradients: &mut Tensors<O::Buffer>,
+        gradients: &mut Span<'_, O::Buffer>,
     ) {
-        let [word, position, token_type, weight, bias] = gradients.get_many_mut([
-            self.word,
-            self.position,
-            self.token_type,
-            self.norm.weight,
-            self.norm.bias,
-        ]);
+        let [word, position, token_type, weight, bias] =
+            gradients.many([self.word, self.position, self.token_type, self.norm.weight, self.norm.bias]);
         let norm = sbmoe_kernels::AffineGradient { weight, bias };
         ops.embed_backward(
             parameters.affine(self.norm),

@@ -1,4 +1,4 @@
-//! The whole encoder: token ids to the last layer's hidden states, and back.
+//! The whole encoder: token ids to the last layer's hidden states.
 
 use sbmoe_kernels::{Ops, Passes, Precision, Tokens};
 
@@ -11,17 +11,17 @@ use crate::parameters::{Layout, Tensors};
 /// A BERT encoder: where its parameters are, not what they hold.
 #[derive(Debug, Clone)]
 pub struct Bert {
-    embeddings: Embeddings,
-    layers: Vec<Layer>,
+    pub(super) embeddings: Embeddings,
+    pub(super) layers: Vec<Layer>,
 }
 
 /// What a forward pass kept for [`Bert::backward`].
 #[derive(Debug)]
 pub struct Kept<B> {
-    embeddings: KeptEmbeddings<B>,
-    layers: Vec<KeptLayer<B>>,
+    pub(super) embeddings: KeptEmbeddings<B>,
+    pub(super) layers: Vec<KeptLayer<B>>,
     /// The last layer's output; without layers it is the embeddings'.
-    output: Option<B>,
+    pub(super) output: Option<B>,
 }
 
 impl<B> Kept<B> {
@@ -84,30 +84,5 @@ impl Bert {
             kept.layers.push(own);
         }
         kept
-    }
-
-    /// Adds every parameter's gradient, given that of the hidden states; what was kept is freed on the way.
-    ///
-    /// # Panics
-    /// When `kept` is not from a forward pass of this encoder.
-    pub fn backward<O: Ops>(
-        &self,
-        ops: &O,
-        parameters: &Tensors<O::Buffer>,
-        tokens: &Tokens,
-        dropout: &DropoutPlan,
-        mut kept: Kept<O::Buffer>,
-        mut gradient: O::Buffer,
-        gradients: &mut Tensors<O::Buffer>,
-    ) {
-        kept.output = None;
-        for (number, layer) in self.layers.iter().enumerate().rev() {
-            let own = kept.layers.pop().expect("forward kept every layer");
-            let below =
-                kept.layers.last().map(|kept| self.layers[number - 1].output_again(ops, parameters, kept));
-            let x = below.as_ref().unwrap_or(&kept.embeddings.output);
-            gradient = layer.backward(ops, parameters, tokens, dropout, x, &own, &gradient, gradients);
-        }
-        self.embeddings.backward(ops, parameters, tokens, dropout, &kept.embeddings, &gradient, gradients);
     }
 }

@@ -1,13 +1,15 @@
 //! One Transformer layer: self-attention, residual and norm; feed-forward, residual and norm.
 
+use std::ops::Range;
+
 use sbmoe_kernels::{
-    Activation, AttentionInputs, FeedForwardBackward, LinearBackward, LinearSize, NormOutput, Ops, Passes,
-    Precision, Tokens,
+    Activation, Affine, AttentionInputs, FeedForwardBackward, LayerInput, LinearBackward, LinearSize,
+    NormOutput, Ops, Passes, Precision, Tokens,
 };
 
 use super::dropout::{DropoutPlan, Site};
 use crate::folder::BertConfig;
-use crate::parameters::{AffineIds, Layout, Tensors};
+use crate::parameters::{AffineIds, Layout, Span, Tensors};
 
 #[derive(Debug, Clone)]
 pub(super) struct Layer {
@@ -55,6 +57,12 @@ pub(super) struct KeptNorm<B> {
     statistics: B,
 }
 
+impl<B> KeptNorm<B> {
+    fn again<'a>(&'a self, norm: Affine<'a, B>) -> LayerInput<'a, B> {
+        LayerInput::Normed { norm, sum: &self.sum, statistics: &self.statistics }
+    }
+}
+
 impl Layer {
     pub(super) fn new(config: &BertConfig, number: usize, layout: &mut Layout) -> Self {
         let (hidden, intermediate_size) = (config.hidden_size, config.intermediate_size);
@@ -76,6 +84,11 @@ impl Layer {
             epsilon: config.layer_norm_eps,
             precision: Precision::F32,
         }
+    }
+
+    /// The places of the layer's parameters in the layout.
+    pub(super) fn places(&self) -> Range<usize> {
+        self.query.weight.index()..self.output_norm.bias.index() + 1
     }
 
     /// Lays out the weights that products take, until they change.
@@ -130,7 +143,7 @@ impl Layer {
         let (attended, attention_norm) =
             self.norm(ops, parameters, tokens, dropout, (self.attention_norm, site), projected, x);
 
-        let mut before_activation = ops.scratch(tokens.n_tokens() * self.intermediate_size);
+        let mut before_activation = ops.scratch(ops.before_len(self.widening(tokens)));
         let mut narrowed = ops.scratch(tokens.n_tokens() * self.hidden);
         let before = Some(&mut before_activation);
         self.feed_forward(ops, parameters, tokens, &attended, before, &mut narrowed);
@@ -172,14 +185,13 @@ impl Layer {
         ops.feed_forward(self.widening(tokens), x, layers, self.activation, before, output);
     }
 
-    /// The layer's output once more, from what was kept.
-    pub(super) fn output_again<O: Ops>(
+    /// The layer's output as the next one's input, from what was kept.
+    pub(super) fn output_again<'a, B>(
         &self,
-        ops: &O,
-        parameters: &Tensors<O::Buffer>,
-        kept: &KeptLayer<O::Buffer>,
-    ) -> O::Buffer {
-        self.norm_again(ops, parameters, self.output_norm, &kept.output)
+        parameters: &'a Tensors<B>,
+        kept: &'a KeptLayer<B>,
+    ) -> LayerInput<'a, B> {
+        kept.output.again(parameters.affine(self.output_norm))
     }
 
     /// Adds the parameters' gradients and returns that of `x`.
@@ -189,10 +201,10 @@ impl Layer {
         parameters: &Tensors<O::Buffer>,
         tokens: &Tokens,
         dropout: &DropoutPlan,
-        x: &O::Buffer,
+        x: LayerInput<'_, O::Buffer>,
         kept: &KeptLayer<O::Buffer>,
         d_output: &O::Buffer,
-        gradients: &mut Tensors<O::Buffer>,
+        gradients: &mut Span<'_, O::Buffer>,
     ) -> O::Buffer {
         let d_attention =
             self.feed_forward_backward(ops, parameters, tokens, dropout, kept, d_output, gradients);
@@ -208,7 +220,7 @@ impl Layer {
         dropout: &DropoutPlan,
         kept: &KeptLayer<O::Buffer>,
         d_output: &O::Buffer,
-        gradients: &mut Tensors<O::Buffer>,
+        gradients: &mut Span<'_, O::Buffer>,
     ) -> O::Buffer {
         let site = Site::Output(self.number);
         let (d_narrowed, mut d_attention) = self.norm_backward(
@@ -221,11 +233,10 @@ impl Layer {
             d_output,
             gradients,
         );
-        let attended = self.norm_again(ops, parameters, self.attention_norm, &kept.attention_norm);
         let ids = [self.intermediate, self.output_dense];
-        let mut own = gradients.affines_mut(&ids).into_iter();
+        let mut own = gradients.affines(&ids).into_iter();
         let layers = FeedForwardBackward {
-            x: &attended,
+            x: kept.attention_norm.again(parameters.affine(self.attention_norm)),
             before: &kept.before_activation,
             d_output: &d_narrowed,
             weights: ids.map(|ids| parameters.get(ids.weight)),
@@ -242,10 +253,10 @@ impl Layer {
         parameters: &Tensors<O::Buffer>,
         tokens: &Tokens,
         dropout: &DropoutPlan,
-        x: &O::Buffer,
+        x: LayerInput<'_, O::Buffer>,
         kept: &KeptLayer<O::Buffer>,
         d_attention: &O::Buffer,
-        gradients: &mut Tensors<O::Buffer>,
+        gradients: &mut Span<'_, O::Buffer>,
     ) -> O::Buffer {
         let site = Site::AttentionOutput(self.number);
         let (d_projected, mut dx) = self.norm_backward(
@@ -262,7 +273,7 @@ impl Layer {
         let mut d_context = ops.scratch(length);
         let layer = backward_of(parameters, [(self.attention_dense, &d_projected)], gradients);
         let Attended { query, key, value, context, log_sums } = &kept.attention;
-        ops.linears_backward(size, context, layer, false, &mut d_context);
+        ops.linears_backward(size, LayerInput::Kept(context), layer, false, &mut d_context);
         let [mut d_query, mut d_key, mut d_value] =
             [ops.scratch(length), ops.scratch(length), ops.scratch(length)];
         ops.attention_backward(
@@ -308,18 +319,6 @@ impl Layer {
         (output, KeptNorm { sum, statistics })
     }
 
-    fn norm_again<O: Ops>(
-        &self,
-        ops: &O,
-        parameters: &Tensors<O::Buffer>,
-        ids: AffineIds,
-        KeptNorm { sum, statistics }: &KeptNorm<O::Buffer>,
-    ) -> O::Buffer {
-        let mut output = ops.scratch(ops.len(sum));
-        ops.norm_output(parameters.affine(ids), self.hidden, sum, statistics, &mut output);
-        output
-    }
-
     /// Gradients of what entered the norm: the layer's output, and the residual.
     fn norm_backward<O: Ops>(
         &self,
@@ -330,7 +329,7 @@ impl Layer {
         (ids, site): (AffineIds, Site),
         kept: &KeptNorm<O::Buffer>,
         d_output: &O::Buffer,
-        gradients: &mut Tensors<O::Buffer>,
+        gradients: &mut Span<'_, O::Buffer>,
     ) -> (O::Buffer, O::Buffer) {
         let length = tokens.n_tokens() * self.hidden;
         let (mut d_layer, mut d_residual) = (ops.scratch(length), ops.scratch(length));
@@ -344,7 +343,7 @@ impl Layer {
             d_output,
             &mut d_layer,
             &mut d_residual,
-            gradients.affine_mut(ids),
+            gradients.affine(ids),
         );
         (d_layer, d_residual)
     }
@@ -379,9 +378,9 @@ impl Layer {
 fn backward_of<'a, B, const N: usize>(
     parameters: &'a Tensors<B>,
     layers: [(AffineIds, &'a B); N],
-    gradients: &'a mut Tensors<B>,
+    gradients: &'a mut Span<'_, B>,
 ) -> [LinearBackward<'a, B>; N] {
-    let mut own = gradients.affines_mut(&layers.map(|(ids, _)| ids)).into_iter();
+    let mut own = gradients.affines(&layers.map(|(ids, _)| ids)).into_iter();
     layers.map(|(ids, d_output)| LinearBackward {
         weight: parameters.get(ids.weight),
         d_output,

@@ -4,10 +4,12 @@
 //! parameters and returns that of its input.
 //! Pooling, heads for other tasks and padding are not here.
 
+mod backward;
 mod dropout;
 mod embeddings;
 mod encoder;
 mod layer;
 
+pub use backward::Returning;
 pub use dropout::DropoutPlan;
 pub use encoder::{Bert, Kept};

@@ -7,7 +7,7 @@ use super::combine::{CombineGradient, KeptCombine};
 use super::experts::{Expert, KeptExpert};
 use super::gate::KeptGate;
 use super::{Block, Draws, Routed, TrainGate};
-use crate::parameters::{AffineIds, Tensors, no_gradients};
+use crate::parameters::{AffineIds, Span, Tensors, no_gradients};
 
 /// What a training forward kept for [`Block::backward`].
 #[derive(Debug)]
@@ -78,7 +78,8 @@ impl Block {
         let d = self.config.combine.backward(ops, self.config.hidden, &kept.combine, d_y);
         // Experts that were chosen row by row filled one part together.
         let shared = (d.n_parts() == 1).then(|| d.part(ops, 0));
-        let (gate_gradients, expert_gradients) = self.split(gradients);
+        let mut gradients = gradients.span(self.places());
+        let (gate_gradients, expert_gradients) = self.split(&mut gradients);
         let wants_input = dx.is_some();
         let gate_work = || {
             let Some((gate, d_probabilities)) = self.gate_gradient(ops, kept, &d, balance_weight) else {
@@ -148,11 +149,11 @@ impl Block {
     /// Where the gradients of the gate's layers and of each expert's go.
     fn split<'a, B>(
         &self,
-        gradients: &'a mut Tensors<B>,
+        gradients: &'a mut Span<'_, B>,
     ) -> ([AffineGradient<'a, B>; 3], Vec<[AffineGradient<'a, B>; 2]>) {
         let layers: Vec<AffineIds> =
             self.gate.layers().into_iter().chain(self.experts.iter().flat_map(Expert::layers)).collect();
-        let mut each = gradients.affines_mut(&layers).into_iter();
+        let mut each = gradients.affines(&layers).into_iter();
         let mut next = || each.next().expect("a gradient a layer");
         ([next(), next(), next()], self.experts.iter().map(|_| [next(), next()]).collect())
     }

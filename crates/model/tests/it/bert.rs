@@ -2,7 +2,7 @@
 
 use sbmoe_kernels::{Ops, Pooling, Tokens};
 use sbmoe_model::architecture::Architecture;
-use sbmoe_model::bert::DropoutPlan;
+use sbmoe_model::bert::{DropoutPlan, Returning};
 use sbmoe_model::folder::BertConfig;
 use sbmoe_model::parameters::Tensors;
 
@@ -28,7 +28,8 @@ fn gradients(golden: &Golden, architecture: &Architecture) -> Tensors<Vec<f64>> 
     let mut gradients = Tensors::zeros(&ops, &architecture.layout);
     let off = DropoutPlan::off();
     let (_, kept) = architecture.forward_pooled(&ops, &parameters, &tokens, &off);
-    architecture.backward_pooled(&ops, &parameters, &tokens, &off, kept, &golden.get("c"), &mut gradients);
+    let part = Returning { tokens: &tokens, kept, gradient: golden.get("c") };
+    architecture.backward_pooled(&ops, &parameters, &off, [part], &mut gradients);
     gradients
 }
 

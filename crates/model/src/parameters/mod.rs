@@ -3,7 +3,11 @@
 //! Parameters, their gradients and their moments are all [`Tensors`] over one [`Layout`], so that saving, optimising and
 //! comparing by name are loops.
 
+mod span;
+
 use sbmoe_kernels::{Affine, AffineGradient, Ops};
+
+pub use span::Span;
 
 /// The place of a parameter in its [`Layout`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -149,33 +153,9 @@ impl<B> Tensors<B> {
         &mut self.0[id.0]
     }
 
-    /// Several different parameters' buffers, to change.
-    ///
-    /// # Panics
-    /// When an id stands twice in `ids`.
-    pub fn get_many_mut<const N: usize>(&mut self, ids: [ParameterId; N]) -> [&mut B; N] {
-        self.0.get_disjoint_mut(ids.map(|id| id.0)).expect("a layer's parameters are different ones")
-    }
-
     /// A layer's weight and bias.
     pub fn affine(&self, ids: AffineIds) -> Affine<'_, B> {
         Affine { weight: self.get(ids.weight), bias: self.get(ids.bias) }
-    }
-
-    /// As [`Tensors::affine_mut`] for several layers, in their order.
-    ///
-    /// # Panics
-    /// When two of them share a parameter.
-    pub fn affines_mut(&mut self, layers: &[AffineIds]) -> Vec<AffineGradient<'_, B>> {
-        let mut buffers: Vec<Option<&mut B>> = self.0.iter_mut().map(Some).collect();
-        let mut take = |id: ParameterId| buffers[id.0].take().expect("layers share no parameter");
-        layers.iter().map(|ids| AffineGradient { weight: take(ids.weight), bias: take(ids.bias) }).collect()
-    }
-
-    /// Where the gradients of a layer's weight and bias go.
-    pub fn affine_mut(&mut self, ids: AffineIds) -> AffineGradient<'_, B> {
-        let [weight, bias] = self.get_many_mut([ids.weight, ids.bias]);
-        AffineGradient { weight, bias }
     }
 }
 

@@ -41,15 +41,16 @@ pub struct AffineGradient<'a, B> {
 /// What a linear layer read, for its backward.
 #[derive(Debug)]
 pub enum LayerInput<'a, B> {
-    /// The rows themselves.
+    /// The rows themselves, `[rows, inputs]`.
     Kept(&'a B),
-    /// The output of a norm, to be made again: see [`Ops::norm_output`](crate::Ops::norm_output).
+    /// The output of a norm over `inputs` columns, to be made again to the byte: see
+    /// [`Ops::norm_output`](crate::Ops::norm_output).
     Normed {
         /// γ and β.
         norm: Affine<'a, B>,
-        /// What the norm was taken of.
+        /// `[rows, inputs]`: what the norm was taken of.
         sum: &'a B,
-        /// As [`NormOutput::statistics`].
+        /// `[rows, 2]`: see [`NormOutput::statistics`].
         statistics: &'a B,
     },
 }

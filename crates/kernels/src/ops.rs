@@ -203,7 +203,7 @@ pub trait Ops: Send + Sync {
     ) {
         compose::feed_forward(self, size, x, layers, activation, before, output);
     }
-    /// The length of what [`Ops::feed_forward`] keeps.
+    /// Elements of what [`Ops::feed_forward`] of this size keeps. A device that changes one of the three changes them all.
     fn before_len(&self, size: LinearSize) -> usize {
         size.rows * size.outputs
     }

@@ -77,7 +77,10 @@ impl Architecture {
         (self.pool(ops, tokens, kept.hidden_states()), kept)
     }
 
-    /// Adds the encoder's gradients, given that of each part's pooled vectors.
+    /// Adds the encoder's gradients, given that of each part's pooled vectors, as [`Bert::backward`] does.
+    ///
+    /// # Panics
+    /// When a part's activations are not from a forward pass of this encoder.
     pub fn backward_pooled<'a, O: Ops<Buffer: 'a>>(
         &self,
         ops: &O,

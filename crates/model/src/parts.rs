@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// Tokens of texts that go through the encoder together: enough for products at full speed, few enough that a layer's
-/// activations stay in the last cache. Parts are computed side by side, so that threads meet only where a batch ends.
+/// activations stay in the last cache. Parts are computed side by side, so that threads seldom meet.
 pub const PART: usize = 1024;
 
 /// Splits texts, in order, into runs of at most `budget` tokens; a longer text is a part of its own.
@@ -11,7 +11,7 @@ pub fn parts<T: AsRef<[u32]>>(texts: &[T], budget: usize) -> Vec<Range<usize>> {
     runs(texts.iter().map(|text| text.as_ref().len()), budget)
 }
 
-/// As [`parts`], for what has so many tokens each.
+/// As [`parts`], given the number of tokens of each text, or of whatever is to be split.
 pub fn runs(tokens: impl IntoIterator<Item = usize>, budget: usize) -> Vec<Range<usize>> {
     let mut runs = Vec::new();
     let (mut start, mut end, mut held) = (0, 0, 0);

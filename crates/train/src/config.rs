@@ -61,8 +61,9 @@ pub struct TrainConfig {
     pub negatives: usize,
     /// Weight of the load-balance term; 0 for none.
     pub balance: f64,
-    /// Tokens whose activations are held at once; those of a larger batch's other tokens are computed twice, with the
-    /// same gradients.
+    /// Tokens whose activations are held from the forward pass to the backward one; those of a larger batch's other tokens
+    /// are computed twice, with the same gradients. Besides, each thread holds those of a part of at most 1 024 tokens, or
+    /// of a longer text, while it is computed.
     pub chunk_tokens: usize,
     /// The seed of every random draw.
     pub seed: u64,

@@ -1,9 +1,9 @@
 //! One batch's loss and gradients, part by part.
 //!
 //! The pooled vectors of the whole batch are computed first, then block and loss see all of them; the encoder's backward
-//! follows part by part. As many parts as may be held keep their activations; those of the others are computed twice (Gao
-//! et al. 2021, gradient caching). Both give the same gradients, since every dropout decision is keyed by the text's
-//! place.
+//! follows, chunk by chunk of as many parts as may be held. Those of the first chunk keep their activations; those of the
+//! others are computed twice (Gao et al. 2021, gradient caching). Both give the same gradients, since every dropout
+//! decision is keyed by the text's place.
 
 use std::ops::Range;
 

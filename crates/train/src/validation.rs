@@ -100,7 +100,7 @@ struct Model<'a, O: Ops> {
 }
 
 impl<O: Ops> Model<'_, O> {
-    /// Vectors as they are in use; inference holds one layer's activations, so parts may be as large as in training. Large
+    /// Vectors as they are in use; inference holds one layer's activations, so parts may have `chunk_tokens`. Large
     /// ones are few, and each lays the weights out, which training changes too often to keep a layout.
     fn encode(&self, texts: &[Vec<u32>], ordinals: &[u32], budget: usize) -> Vec<f32> {
         let texts: Vec<&[u32]> = ordinals.iter().map(|&ordinal| texts[ordinal as usize].as_slice()).collect();

@@ -100,7 +100,7 @@ fn forward_head(
         block.next_multiple_of(LANES),
         arithmetic.room((len * wide).max(long * width).max(block * long)),
     ];
-    let mut scratch = cpu.memory.scratch(sizes.iter().sum());
+    let mut scratch = cpu.memory.near(sizes.iter().sum());
     let [packed_key, packed_value, scores, factors, room] = cut(&mut scratch, sizes);
     pack_transposed(level, arithmetic.along(head.rows(key), len, room), len, packed_key);
     pack(

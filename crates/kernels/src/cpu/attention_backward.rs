@@ -113,7 +113,7 @@ fn backward_head(
         block * score_stride,
         arithmetic.room((len * wide).max(long * width).max(high * len).max(block * long)),
     ];
-    let mut scratch = cpu.memory.scratch(sizes.iter().sum());
+    let mut scratch = cpu.memory.near(sizes.iter().sum());
     let [key_transposed, value_transposed, packed_key, query_block, d_output_block, scores, d_scores, room] =
         cut(&mut scratch, sizes);
     let (key, value) = (head.rows(given.key), head.rows(given.value));

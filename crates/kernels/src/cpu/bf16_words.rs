@@ -46,9 +46,9 @@ multiversion! {
 }
 
 multiversion! {
-    /// The numbers of words of pairs.
-    pub(super) fn numbers(words: &[f32], numbers: &mut [f32]) {
-        let (pairs, last) = numbers.as_chunks_mut::<2>();
+    /// The numbers of a row's words of pairs: as many as `to` holds.
+    pub(super) fn numbers(words: &[f32], to: &mut [f32]) {
+        let (pairs, last) = to.as_chunks_mut::<2>();
         for (pair, word) in pairs.iter_mut().zip(words) {
             let bits = word.to_bits();
             *pair = [bits << 16, bits & 0xffff_0000].map(f32::from_bits);

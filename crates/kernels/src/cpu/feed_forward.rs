@@ -1,7 +1,7 @@
 //! The feed-forward layers: a linear layer to more columns, an activation, a linear layer back.
 //!
-//! In bf16, what the second layer reads, and the gradient of what the first one gives, are rounded where they are
-//! computed, tile by tile, and never in memory as f32.
+//! In bf16, what the second layer reads, what is kept for backward, and the gradient of what the first one gives, are
+//! rounded where they are computed, tile by tile, and never in memory as f32.
 
 use super::Cpu;
 use super::activation::{apply_biased, apply_in_place, apply_slope};
@@ -158,7 +158,7 @@ fn widened_gradient(
         &[term],
         targets,
         |tile, sums, [mut as_rows, mut as_columns, mut slot]| {
-            let mut room = cpu.memory.scratch(tile.columns);
+            let mut room = cpu.memory.near(tile.columns);
             for (row, sums) in sums.chunks_exact_mut(tile.stride()).enumerate() {
                 let sums = &mut sums[..tile.columns];
                 as_rows.ask(row);

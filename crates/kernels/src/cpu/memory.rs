@@ -20,7 +20,7 @@ pub struct Buffer {
 /// Where a buffer's numbers are.
 #[derive(Debug)]
 enum Place {
-    /// The first `len` numbers of a room of its own.
+    /// The first `len` numbers of a room of its own, in this one of the arenas.
     Own { room: Room, len: usize, arena: usize },
     /// Somebody else's memory, until the first change.
     Shared(Arc<dyn Numbers>),
@@ -83,14 +83,10 @@ pub(super) fn bytes_mut(values: &mut [f32]) -> &mut [u8] {
     unsafe { slice::from_raw_parts_mut(values.as_mut_ptr().cast(), size_of_val(values)) }
 }
 
-/// Numbers up to which a thread is given memory that it used before: what a task works in stays in its core's caches, and
-/// no thread waits for another's lock.
-const SMALL: usize = 1 << 18;
-
 /// The memory of all buffers of a [`Cpu`](crate::Cpu).
 #[derive(Debug)]
 pub(super) struct Memory {
-    /// One a thread for what is small, and one for the rest.
+    /// One a thread for what its tasks work in, and one for the rest.
     arenas: Vec<Mutex<Arena>>,
 }
 
@@ -102,7 +98,14 @@ impl Memory {
 
     /// `len` numbers: zeros when the memory is new, old contents when it is not.
     pub(super) fn scratch(self: &Arc<Self>, len: usize) -> Buffer {
-        self.take(len).0
+        self.take(len, self.common()).0
+    }
+
+    /// As [`Memory::scratch`], for what a task works in and gives back at its end: the thread is given what it had before,
+    /// which its core's caches still hold. If two threads took turns with the same lines, each would wait for the
+    /// other's cache.
+    pub(super) fn near(self: &Arc<Self>, len: usize) -> Buffer {
+        self.take(len, rayon::current_thread_index().unwrap_or(0) % self.common().max(1)).0
     }
 
     /// A copy of `values`.
@@ -126,7 +129,7 @@ impl Memory {
 
     /// `len` zeros. New ones are not touched: who writes first waits for their pages, on its own thread.
     pub(super) fn zeros(self: &Arc<Self>, len: usize) -> Buffer {
-        let (mut buffer, used) = self.take(len);
+        let (mut buffer, used) = self.take(len, self.common());
         buffer[..used].fill(0.0);
         buffer
     }
@@ -136,13 +139,15 @@ impl Memory {
         Buffer { place: Place::Shared(values), prepared: None, home: Arc::clone(self) }
     }
 
-    /// `len` numbers, and how many of them were used before.
-    fn take(self: &Arc<Self>, len: usize) -> (Buffer, usize) {
-        let shared = self.arenas.len() - 1;
-        let own = || rayon::current_thread_index().unwrap_or(0) % shared.max(1);
-        let arena = if len <= SMALL { own() } else { shared };
+    /// `len` numbers of an arena, and how many of them were used before.
+    fn take(self: &Arc<Self>, len: usize, arena: usize) -> (Buffer, usize) {
         let (room, used) = self.arena(arena).take(len);
         (Buffer { place: Place::Own { room, len, arena }, prepared: None, home: Arc::clone(self) }, used)
+    }
+
+    /// The arena that is no thread's own.
+    fn common(&self) -> usize {
+        self.arenas.len() - 1
     }
 
     fn arena(&self, number: usize) -> MutexGuard<'_, Arena> {
@@ -167,5 +172,25 @@ mod tests {
         assert_eq!(second.len(), 999);
         drop(second);
         assert!(memory.zeros(990).iter().all(|&x| x.to_bits() == 0));
+    }
+
+    #[test]
+    fn a_thread_is_given_its_own_memory_again_whoever_gave_it_back() {
+        let memory = Arc::new(Memory::new(2));
+        // More threads than the memory knows of: two of them share.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("three threads");
+        let mut taken = pool.broadcast(|_| memory.near(500));
+        taken.push(memory.near(500));
+        taken.iter_mut().enumerate().for_each(|(mark, buffer)| buffer.fill(mark as f32));
+        for (mark, buffer) in taken.iter().enumerate() {
+            assert!(
+                buffer.iter().all(|x| x.to_bits() == (mark as f32).to_bits()),
+                "nobody else writes there"
+            );
+        }
+        let first = taken[0].as_ptr();
+        drop(taken);
+        let again = pool.broadcast(|_| memory.near(500).as_ptr() as usize);
+        assert!(again.contains(&(first as usize)), "what came back from another thread is used again");
     }
 }

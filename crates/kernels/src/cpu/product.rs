@@ -93,7 +93,7 @@ pub(super) fn product_apart<const N: usize>(
 
 /// A tile's sums in memory of their own, whose rows end with whole panels.
 fn tile_sums(cpu: &Cpu, form: Form, size: [usize; 3], terms: &[Term<'_>], tile: Tile) -> Buffer {
-    let mut own = cpu.memory.scratch(tile.rows * tile.stride());
+    let mut own = cpu.memory.near(tile.rows * tile.stride());
     sum_tile(cpu, form, size, terms, tile, &mut Columns::whole(&mut own, tile.stride()));
     own
 }

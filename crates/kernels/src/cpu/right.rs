@@ -49,12 +49,12 @@ pub(super) fn pack_rows(cpu: &Cpu, precision: Precision, source: Source<'_>, n: 
     let tiles = Columns::split(&mut packed, stride, form.words(height) * LANES).zip((0..k).step_by(height));
     cpu.each(n * k, tiles, |(mut packed, first)| {
         let height = height.min(k - first);
-        let mut room = cpu.memory.scratch(source.room(height * n));
+        let mut room = cpu.memory.near(source.room(height * n));
         let rows = Rows { values: source.rows(cpu, [first, height], n, &mut room), stride: n, columns: n };
         if precision == Precision::F32 {
             pack(cpu.level, rows, height, &mut packed);
         } else {
-            let mut words = cpu.memory.scratch(form.words(height) * n);
+            let mut words = cpu.memory.near(form.words(height) * n);
             bf16_words::across(cpu.level, rows, height, &mut Columns::whole(&mut words, n));
             pack(cpu.level, Rows { values: &words, ..rows }, form.words(height), &mut packed);
         }

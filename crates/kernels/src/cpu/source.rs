@@ -38,7 +38,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The room that so many numbers are made in.
+    /// The room that so many numbers are made in: an activation takes as much again for what it is taken of.
     pub(super) fn room(self, numbers: usize) -> usize {
         match self {
             Self::Plain(_) => 0,
@@ -67,7 +67,7 @@ impl<'a> Source<'a> {
                 activated
             }
             Self::Normed { parameters, sum, statistics } => {
-                norm::output_tile(cpu.level, parameters, &sum[..n * columns], statistics, room);
+                norm::output_tile(cpu.level, parameters, &sum[..n * columns], &statistics[..2 * n], room);
                 room
             }
         }
@@ -106,8 +106,10 @@ impl<'a> Before<'a> {
         if self.form == Form::Single {
             return &self.values[..n * self.columns];
         }
-        let rows = self.values.chunks_exact(self.stride()).zip(room.chunks_exact_mut(self.columns));
-        rows.take(n).for_each(|(words, numbers)| bf16_words::numbers(cpu.level, words, numbers));
+        let words = self.values[..n * self.stride()].chunks_exact(self.stride());
+        for (words, numbers) in words.zip(room.chunks_exact_mut(self.columns)) {
+            bf16_words::numbers(cpu.level, words, numbers);
+        }
         &room[..n * self.columns]
     }
 

@@ -16,7 +16,9 @@ pub struct Returning<'a, B> {
     pub tokens: &'a Tokens,
     /// What its forward pass kept.
     pub kept: Kept<B>,
-    /// The gradient of what was computed last, of those that are kept: at first of the hidden states.
+    /// The gradient of what the part's forward pass gave last: `[tokens, hidden]`, of the hidden states, for
+    /// [`Bert::backward`]; `[texts, hidden]`, of the pooled vectors, for
+    /// [`Architecture::backward_pooled`](crate::architecture::Architecture::backward_pooled).
     pub gradient: B,
 }
 
@@ -37,11 +39,13 @@ impl Bert {
         parts: impl IntoIterator<Item = Returning<'a, O::Buffer>>,
         gradients: &mut Tensors<O::Buffer>,
     ) {
-        let places =
-            iter::once(self.embeddings.places()).chain(self.layers.iter().map(super::layer::Layer::places));
+        let places = iter::once(self.embeddings.places.clone())
+            .chain(self.layers.iter().map(|layer| layer.places.clone()));
         // By the layers that a part has still to go through.
         let mut spans = gradients.spans(places);
-        let mut parts = parts.into_iter();
+        let mut parts = parts.into_iter().fuse().inspect(|part| {
+            assert_eq!(part.kept.layers.len(), self.layers.len(), "layers of another encoder's forward pass");
+        });
         let mut wave: VecDeque<Returning<'a, O::Buffer>> = VecDeque::new();
         loop {
             wave.extend(parts.next());

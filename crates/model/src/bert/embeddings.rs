@@ -10,6 +10,8 @@ use crate::parameters::{AffineIds, Layout, ParameterId, Span, Tensors};
 
 #[derive(Debug, Clone)]
 pub(super) struct Embeddings {
+    /// The places of its parameters in the layout.
+    pub(super) places: Range<usize>,
     word: ParameterId,
     position: ParameterId,
     token_type: ParameterId,
@@ -29,21 +31,20 @@ pub(super) struct KeptEmbeddings<B> {
 impl Embeddings {
     pub(super) fn new(config: &BertConfig, layout: &mut Layout) -> Self {
         let hidden = config.hidden_size;
+        let first = layout.parameters().len();
         let mut table =
             |name: &str, rows| layout.add(format!("embeddings.{name}_embeddings.weight"), &[rows, hidden]);
-        Self {
+        let mut embeddings = Self {
+            places: first..first,
             word: table("word", config.vocab_size),
             position: table("position", config.max_position_embeddings),
             token_type: table("token_type", config.type_vocab_size),
             norm: layout.add_norm("embeddings.LayerNorm", hidden),
             hidden,
             epsilon: config.layer_norm_eps,
-        }
-    }
-
-    /// The places of the embeddings' parameters in the layout.
-    pub(super) fn places(&self) -> Range<usize> {
-        self.word.index()..self.norm.bias.index() + 1
+        };
+        embeddings.places.end = layout.parameters().len();
+        embeddings
     }
 
     pub(super) fn forward<O: Ops>(

@@ -14,6 +14,8 @@ use crate::parameters::{AffineIds, Layout, Span, Tensors};
 #[derive(Debug, Clone)]
 pub(super) struct Layer {
     number: usize,
+    /// The places of its parameters in the layout.
+    pub(super) places: Range<usize>,
     query: AffineIds,
     key: AffineIds,
     value: AffineIds,
@@ -67,8 +69,10 @@ impl Layer {
     pub(super) fn new(config: &BertConfig, number: usize, layout: &mut Layout) -> Self {
         let (hidden, intermediate_size) = (config.hidden_size, config.intermediate_size);
         let name = |part: &str| format!("encoder.layer.{number}.{part}");
-        Self {
+        let first = layout.parameters().len();
+        let mut layer = Self {
             number,
+            places: first..first,
             query: layout.add_linear(&name("attention.self.query"), hidden, hidden),
             key: layout.add_linear(&name("attention.self.key"), hidden, hidden),
             value: layout.add_linear(&name("attention.self.value"), hidden, hidden),
@@ -83,12 +87,9 @@ impl Layer {
             heads: config.num_attention_heads,
             epsilon: config.layer_norm_eps,
             precision: Precision::F32,
-        }
-    }
-
-    /// The places of the layer's parameters in the layout.
-    pub(super) fn places(&self) -> Range<usize> {
-        self.query.weight.index()..self.output_norm.bias.index() + 1
+        };
+        layer.places.end = layout.parameters().len();
+        layer
     }
 
     /// Lays out the weights that products take, until they change.

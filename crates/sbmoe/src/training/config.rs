@@ -119,7 +119,7 @@ pub struct RunConfig {
     /// Which state becomes the model; without validation it is the last.
     pub keep: Keep,
 
-    /// Tokens whose activations are held at once.
+    /// Tokens whose activations are held for the backward pass; those of a larger batch's other tokens are computed twice.
     pub chunk_tokens: usize,
     /// A checkpoint is written at least this often, in seconds, besides at the ends of epochs.
     pub checkpoint_seconds: f64,

@@ -3,7 +3,7 @@
 use sbmoe_kernels::{Cpu, Key, Level, Ops, Precision, Reference};
 use sbmoe_model::moe::TrainGate;
 use sbmoe_model::parameters::Tensors;
-use sbmoe_train::{Batches, TrainConfig, gradients};
+use sbmoe_train::{Batch, Batches, Inputs, TrainConfig, gradients};
 
 use crate::small;
 
@@ -46,6 +46,40 @@ fn a_batch_in_parts_has_the_gradients_of_the_whole_with_dropout() {
         let far = difference(&batch_gradients(&cpu, &whole), &batch_gradients(&cpu, &parts));
         // The same sums in another order: what is left is f32's rounding.
         assert!(far < 1e-5, "parts of {chunk_tokens} tokens differ by {far:e} in f32");
+    }
+}
+
+/// Four parts of a batch, of which chunks hold one, two or all: sums are added part by part, so the bytes are the same.
+#[test]
+fn a_batch_of_several_parts_has_the_same_bytes_in_chunks_of_any_size_on_any_number_of_threads() {
+    let pairs = 200;
+    let text = |place: u64| (0..8 + place % 5).map(|i| 1 + (place * 31 + i * 7) as u32 % 39).collect();
+    let texts = |family: u64| (0..pairs).map(|place| text(family + 3 * place)).collect::<Vec<Vec<u32>>>();
+    let inputs = Inputs::Tokens { queries: texts(1), documents: texts(2) };
+    let places: Vec<u32> = (0..pairs as u32).collect();
+    let batch = Batch { queries: places.clone(), documents: places, excluded: Vec::new() };
+    for precision in [Precision::F32, Precision::Bf16] {
+        let run = |threads, chunk_tokens| {
+            let cpu = Cpu::new(threads);
+            let config = TrainConfig { dropout: true, chunk_tokens, ..small::config() };
+            let mut architecture = small::architecture(TrainGate::Soft, 0.5);
+            architecture.bert.set_precision(precision);
+            let parameters = small::parameters(&cpu, &architecture);
+            let mut own = Tensors::zeros(&cpu, &architecture.layout);
+            let key = Key::new(5);
+            let result =
+                gradients(&cpu, &architecture, &parameters, (&inputs, &batch), &config, key, &mut own);
+            assert!(result.tokens > 3 * 1024, "{} tokens are four parts", result.tokens);
+            own.download(&cpu)
+        };
+        let expected = run(1, 1 << 20);
+        for (threads, chunk_tokens) in [(2, 1 << 20), (3, 1 << 20), (2, 1024), (1, 2048), (3, 2048)] {
+            assert_eq!(
+                run(threads, chunk_tokens),
+                expected,
+                "{precision}, {threads} threads, {chunk_tokens}"
+            );
+        }
     }
 }
 

@@ -123,9 +123,12 @@ pub(crate) fn run<O: Ops>(
             ],
         };
         ops.feed_forward_backward_add(size, activation, backward, &mut dx);
-        for (number, gradient) in gradients.iter().chain([&dx]).enumerate() {
-            keep(&format!("feed-forward backward {number} {activation:?}"), gradient);
+        // A layer's weight and bias together: the sums of a few columns alone may all but cancel.
+        for (layer, gradient) in gradients.chunks_exact(2).enumerate() {
+            let both = gradient.iter().flat_map(|gradient| ops.download(gradient)).collect::<Vec<f32>>();
+            keep(&format!("feed-forward backward {layer} {activation:?}"), &ops.upload(&both));
         }
+        keep(&format!("feed-forward backward of the input {activation:?}"), &dx);
     }
 }
 

@@ -2,6 +2,19 @@
 
 use crate::{Activation, Affine, FeedForwardBackward, LayerInput, LinearBackward, LinearSize, Ops};
 
+/// [`Ops::project`].
+pub(crate) fn project<O: Ops + ?Sized>(
+    ops: &O,
+    size: LinearSize,
+    x: &O::Buffer,
+    layers: [Affine<'_, O::Buffer>; 3],
+    outputs: [&mut O::Buffer; 3],
+) {
+    for (layer, output) in layers.into_iter().zip(outputs) {
+        ops.linear(size, x, layer, Activation::Identity, None, output);
+    }
+}
+
 /// [`Ops::linears_backward`].
 pub(crate) fn linears_backward<O: Ops + ?Sized, const N: usize>(
     ops: &O,

@@ -177,7 +177,8 @@ pub enum Activation {
     GeluTanh,
 }
 
-/// What attention reads: `[tokens, hidden]` each, heads side by side, `hidden / heads` columns a head (any number).
+/// What attention reads: `[tokens, hidden]` each, heads side by side, `hidden / heads` columns a head (any number), as
+/// [`Ops::project`](crate::Ops::project) of its precision keeps them.
 #[derive(Debug)]
 pub struct AttentionInputs<'a, B> {
     /// Queries.

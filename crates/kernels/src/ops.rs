@@ -75,8 +75,6 @@ pub trait Ops: Send + Sync {
     fn scale(&self, buffer: &mut Self::Buffer, factor: f64);
     /// Σ of squares, added in a fixed order in f64.
     fn sum_of_squares(&self, buffer: &Self::Buffer) -> f64;
-    /// Index of the first element that is NaN or infinite.
-    fn first_non_finite(&self, buffer: &Self::Buffer) -> Option<usize>;
     /// `out[i] = from[rows[i]]` for rows of `columns` elements.
     fn gather_rows(&self, columns: usize, rows: &[u32], from: &Self::Buffer, out: &mut Self::Buffer);
     /// `into[rows[i]] += from[i]`, in the order of `i`.
@@ -129,17 +127,21 @@ pub trait Ops: Send + Sync {
         before: Option<&mut Self::Buffer>,
         output: &mut Self::Buffer,
     );
-    /// The outputs of layers of one size that read the same `x`, each as by [`Ops::linear`] without an activation.
-    fn linears<const N: usize>(
+    /// Elements of a layer's outputs as a device keeps them for its own operators alone: in f32 `[rows, outputs]`, below it a
+    /// form of its own. A device that changes this changes all operators that name it.
+    fn kept_len(&self, size: LinearSize) -> usize {
+        size.rows * size.outputs
+    }
+    /// Query, key and value of the same `x`, each as by [`Ops::linear`] without an activation, kept for attention:
+    /// [`Ops::kept_len`] elements each.
+    fn project(
         &self,
         size: LinearSize,
         x: &Self::Buffer,
-        layers: [Affine<'_, Self::Buffer>; N],
-        outputs: [&mut Self::Buffer; N],
+        layers: [Affine<'_, Self::Buffer>; 3],
+        outputs: [&mut Self::Buffer; 3],
     ) {
-        for (layer, output) in layers.into_iter().zip(outputs) {
-            self.linear(size, x, layer, Activation::Identity, None, output);
-        }
+        compose::project(self, size, x, layers, outputs);
     }
     /// Gradients of the weight and the bias of `x · weightᵀ + bias`, in the place of what is there. There are none in
     /// eight-bit integers.
@@ -178,7 +180,8 @@ pub trait Ops: Send + Sync {
         d_output: &Self::Buffer,
         dx: &mut Self::Buffer,
     );
-    /// Backward of [`Ops::linears`]: adds the parameters' gradients, and writes that of `x`, or `adds` it.
+    /// Backward of layers of one size that read the same `x`: adds the parameters' gradients, and writes that of `x`, or
+    /// `adds` it.
     fn linears_backward<const N: usize>(
         &self,
         size: LinearSize,
@@ -190,8 +193,8 @@ pub trait Ops: Send + Sync {
         compose::linears_backward(self, size, x, layers, adds, dx);
     }
     /// `output = activation(x · W₁ᵀ + b₁) · W₂ᵀ + b₂`: a layer of this `size`, and one back to its inputs. `before`, when
-    /// asked for, keeps what the activation was taken of, in a form of the device's own, for
-    /// [`Ops::feed_forward_backward_add`]; its length is [`Ops::before_len`].
+    /// asked for, keeps what the activation was taken of for [`Ops::feed_forward_backward_add`]: [`Ops::kept_len`]
+    /// elements. There is no backward in eight-bit integers.
     fn feed_forward(
         &self,
         size: LinearSize,
@@ -202,10 +205,6 @@ pub trait Ops: Send + Sync {
         output: &mut Self::Buffer,
     ) {
         compose::feed_forward(self, size, x, layers, activation, before, output);
-    }
-    /// Elements of what [`Ops::feed_forward`] of this size keeps. A device that changes one of the three changes them all.
-    fn before_len(&self, size: LinearSize) -> usize {
-        size.rows * size.outputs
     }
     /// Backward of [`Ops::feed_forward`]: adds the parameters' gradients, and that of `x` to `dx`.
     fn feed_forward_backward_add(

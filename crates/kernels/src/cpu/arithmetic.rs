@@ -11,32 +11,30 @@ use crate::Precision;
 #[derive(Clone, Copy)]
 pub(super) struct Arithmetic {
     level: Level,
+    form: Form,
     is_rounded: bool,
 }
 
 impl Arithmetic {
     /// What goes with the products of an encoder: beside integers, attention is computed in bf16 where that is faster.
     pub(super) fn new(level: Level, precision: Precision) -> Self {
-        let is_rounded = match precision {
-            Precision::F32 => false,
-            Precision::Bf16 => true,
-            Precision::Int8 => Form::of_bf16(level) == Form::Bf16,
-        };
-        Self { level, is_rounded }
+        let form = Form::beside(precision, level);
+        Self { level, form, is_rounded: precision == Precision::Bf16 || form == Form::Bf16 }
     }
 
-    fn form(self) -> Form {
-        if self.is_rounded { Form::of_bf16(self.level) } else { Form::Single }
+    /// Of the words of operands, and of queries, keys and values as they are kept.
+    pub(super) fn form(self) -> Form {
+        self.form
     }
 
     /// Whether words of powers are written where the powers are computed ([`powers`](super::powers)).
     pub(super) fn rounds_powers(self) -> bool {
-        self.form() == Form::Bf16
+        self.form == Form::Bf16
     }
 
     /// Words that so many numbers of the inner index take.
     pub(super) fn words(self, numbers: usize) -> usize {
-        self.form().words(numbers)
+        self.form.words(numbers)
     }
 
     /// The room that `words` words need.
@@ -63,8 +61,23 @@ impl Arithmetic {
         Rows { values: room, stride: rows.columns, columns: rows.columns }
     }
 
+    /// As [`along`](Self::along) for rows of queries, keys or values, which are kept in this form.
+    pub(super) fn along_kept<'a>(self, rows: Rows<'a>, n: usize, room: &'a mut [f32]) -> Rows<'a> {
+        if self.form == Form::Bf16 { rows } else { self.along(rows, n, room) }
+    }
+
+    /// As [`across`](Self::across) for such rows.
+    pub(super) fn across_kept<'a>(self, rows: Rows<'a>, n: usize, room: &'a mut [f32]) -> Rows<'a> {
+        if self.form != Form::Bf16 {
+            return self.across(rows, n, room);
+        }
+        let columns = rows.columns * self.form.numbers();
+        bf16_words::across_words(self.level, rows, n, &mut Columns::whole(room, columns));
+        Rows { values: room, stride: columns, columns }
+    }
+
     /// Packed panels of `height` rows of words.
     pub(super) fn panels(self, values: &[f32], height: usize) -> Panels<'_> {
-        Panels::new(self.form(), values, height)
+        Panels::new(self.form, values, height)
     }
 }

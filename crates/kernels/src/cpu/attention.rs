@@ -13,9 +13,10 @@ use super::left::Left;
 use super::level::multiversion;
 use super::mask;
 use super::memory::Buffer;
-use super::packing::{pack, pack_transposed, panels};
+use super::packing::{Rows, pack, pack_transposed, panels};
 #[cfg(target_arch = "x86_64")]
 use super::powers;
+use super::projection::Apart;
 use super::rows::scale_rows;
 use super::softmax::exponentials;
 use crate::AttentionInputs;
@@ -85,7 +86,7 @@ fn forward_head(
     cpu: &Cpu,
     arithmetic: Arithmetic,
     head: Head<'_>,
-    [query, key, value]: [&[f32]; 3],
+    given: [&[f32]; 3],
     output: Columns<'_>,
     log_sums: &mut [f32],
 ) {
@@ -93,29 +94,28 @@ fn forward_head(
     let (block, padded, stride) = (head.block(), len.next_multiple_of(LANES), panels(width) * LANES);
     // Words along a head's width, and along the text.
     let (wide, long) = (arithmetic.words(width), arithmetic.words(len));
+    // Columns of a head that ends with a whole word.
+    let whole = wide * arithmetic.form().numbers();
     let sizes = [
         padded * wide,
         long * stride,
         block * head.score_stride(),
         block.next_multiple_of(LANES),
-        arithmetic.room((len * wide).max(long * width).max(block * long)),
+        arithmetic.room((len * wide).max(long * whole).max(block * long)),
     ];
     let mut scratch = cpu.memory.near(sizes.iter().sum());
     let [packed_key, packed_value, scores, factors, room] = cut(&mut scratch, sizes);
-    pack_transposed(level, arithmetic.along(head.rows(key), len, room), len, packed_key);
-    pack(
-        level,
-        arithmetic.across(head.rows(value), len, room),
-        long,
-        &mut Columns::whole(packed_value, long * LANES),
-    );
+    let [query, key, value] = given.map(|values| head.kept_rows(arithmetic.form(), values));
+    pack_transposed(level, arithmetic.along_kept(key, len, room), len, packed_key);
+    let value = Rows { columns: width, ..arithmetic.across_kept(value, len, room) };
+    pack(level, value, long, &mut Columns::whole(packed_value, long * LANES));
     let (packed_key, packed_value) =
         (arithmetic.panels(packed_key, wide), arithmetic.panels(packed_value, long));
     let keys = head.keys();
     let blocks = (0..len).step_by(block).zip(log_sums.chunks_mut(block)).zip(output.blocks(block));
     for ((first, log_sums), mut output) in blocks {
         let n = log_sums.len();
-        let left = arithmetic.along(head.rows(query).from(first), n, room).left();
+        let left = arithmetic.along_kept(query.from(first), n, room).left();
         multiply(level, left, n, packed_key, false, &mut Columns::whole(scores, head.score_stride()));
         let keys = keys.get(first..).unwrap_or_default();
         let in_words = arithmetic.rounds_powers() && keys.is_empty();
@@ -140,6 +140,15 @@ pub(super) fn cut<const N: usize>(scratch: &mut [f32], sizes: [usize; N]) -> [&m
     })
 }
 
+/// Queries, keys and values, heads in words of their own.
+pub(super) fn apart<'a>(
+    cpu: &Cpu,
+    arithmetic: Arithmetic,
+    &AttentionInputs { query, key, value, hidden, heads, .. }: &AttentionInputs<'a, Buffer>,
+) -> [Apart<'a>; 3] {
+    [query, key, value].map(|kept| Apart::new(cpu, arithmetic.form(), [hidden, heads], kept))
+}
+
 /// `output = dropout(softmax(q kᵀ / √d)) v`.
 pub(super) fn forward(
     cpu: &Cpu,
@@ -148,6 +157,7 @@ pub(super) fn forward(
     log_sums: &mut [f32],
 ) {
     let (tokens, arithmetic) = (inputs.tokens, Arithmetic::new(cpu.level, inputs.precision));
+    let given = apart(cpu, arithmetic, &inputs);
     // `[heads, tokens]` cut into texts, in the order of texts and then heads.
     let mut pieces: Vec<Vec<&mut [f32]>> =
         (0..tokens.n_texts()).map(|_| Vec::with_capacity(inputs.heads)).collect();
@@ -162,6 +172,6 @@ pub(super) fn forward(
         heads(&inputs).zip(split(&inputs, output)).zip(pieces.into_iter().flatten()).collect();
     tasks.sort_by_key(|((head, _), _)| std::cmp::Reverse(head.len()));
     cpu.each(size(&inputs), tasks.into_iter(), |((head, output), log_sums)| {
-        forward_head(cpu, arithmetic, head, [inputs.query, inputs.key, inputs.value], output, log_sums);
+        forward_head(cpu, arithmetic, head, given.each_ref().map(Apart::rows), output, log_sums);
     });
 }

@@ -4,7 +4,7 @@ use std::f32::consts::LOG2_E;
 use std::iter::repeat_n;
 
 use super::arithmetic::Arithmetic;
-use super::attention::cut;
+use super::attention::{apart, cut};
 use super::block::multiply;
 use super::columns::Columns;
 use super::functions::exp2_of_negative;
@@ -13,7 +13,8 @@ use super::lanes::{LANES, dot, mul_add};
 use super::level::multiversion;
 use super::mask;
 use super::memory::Buffer;
-use super::packing::{pack, pack_transposed, panels};
+use super::packing::{Rows, pack, pack_transposed, panels};
+use super::projection::Apart;
 use super::rows::scale_rows;
 use super::{Cpu, row_tile};
 use crate::AttentionInputs;
@@ -103,6 +104,8 @@ fn backward_head(
     let score_stride = head.score_stride();
     // Words along a head's width, along the text, and along a block of it.
     let [wide, long, high] = [width, len, block].map(|numbers| arithmetic.words(numbers));
+    // Columns of a head that ends with a whole word.
+    let whole = wide * arithmetic.form().numbers();
     let sizes = [
         padded * wide,
         padded * wide,
@@ -111,37 +114,42 @@ fn backward_head(
         high * stride,
         block * score_stride,
         block * score_stride,
-        arithmetic.room((len * wide).max(long * width).max(high * len).max(block * long)),
+        arithmetic.room((len * wide).max(long * whole).max(high * len).max(block * long)),
     ];
     let mut scratch = cpu.memory.near(sizes.iter().sum());
     let [key_transposed, value_transposed, packed_key, query_block, d_output_block, scores, d_scores, room] =
         cut(&mut scratch, sizes);
-    let (key, value) = (head.rows(given.key), head.rows(given.value));
-    pack_transposed(level, arithmetic.along(key, len, room), len, key_transposed);
-    pack_transposed(level, arithmetic.along(value, len, room), len, value_transposed);
-    pack(level, arithmetic.across(key, len, room), long, &mut Columns::whole(packed_key, long * LANES));
+    let [query, key, value] =
+        [given.query, given.key, given.value].map(|values| head.kept_rows(arithmetic.form(), values));
+    pack_transposed(level, arithmetic.along_kept(key, len, room), len, key_transposed);
+    pack_transposed(level, arithmetic.along_kept(value, len, room), len, value_transposed);
+    let key = Rows { columns: width, ..arithmetic.across_kept(key, len, room) };
+    pack(level, key, long, &mut Columns::whole(packed_key, long * LANES));
     let keys_of_rows = head.keys();
     for (first, mut d_query) in (0..len).step_by(block).zip(d_query.blocks(block)) {
         let n = block.min(len - first);
-        let (query, d_output) = (head.rows(given.query).from(first), head.rows(given.d_output).from(first));
-        for (of_rows, right, sums) in
-            [(query, &*key_transposed, &mut *scores), (d_output, &*value_transposed, &mut *d_scores)]
-        {
-            let (left, right) = (arithmetic.along(of_rows, n, room).left(), arithmetic.panels(right, wide));
-            multiply(level, left, n, right, false, &mut Columns::whole(sums, score_stride));
-        }
+        let (query, d_output) = (query.from(first), head.rows(given.d_output).from(first));
+        let (left, right) =
+            (arithmetic.along_kept(query, n, room).left(), arithmetic.panels(key_transposed, wide));
+        multiply(level, left, n, right, false, &mut Columns::whole(scores, score_stride));
+        let (left, right) =
+            (arithmetic.along(d_output, n, room).left(), arithmetic.panels(value_transposed, wide));
+        multiply(level, left, n, right, false, &mut Columns::whole(d_scores, score_stride));
         let (scores, d_scores) = (&mut scores[..n * score_stride], &mut d_scores[..n * score_stride]);
         let keys_of_rows = keys_of_rows.get(first..).unwrap_or_default();
         gradients(level, head, given, first, keys_of_rows, scores, d_scores);
 
         let (scores, d_scores, high) =
             (head.score_rows(scores), head.score_rows(d_scores), arithmetic.words(n));
-        for (of_rows, scores, right, sums) in [
-            (d_output, scores, &mut *d_output_block, &mut d_value),
-            (query, d_scores, &mut *query_block, &mut d_key),
-        ] {
-            let right = &mut right[..high * stride];
-            pack(level, arithmetic.across(of_rows, n, room), high, &mut Columns::whole(right, high * LANES));
+        let (d_output_block, query_block) =
+            (&mut d_output_block[..high * stride], &mut query_block[..high * stride]);
+        let d_output = arithmetic.across(d_output, n, room);
+        pack(level, d_output, high, &mut Columns::whole(d_output_block, high * LANES));
+        let query = Rows { columns: width, ..arithmetic.across_kept(query, n, room) };
+        pack(level, query, high, &mut Columns::whole(query_block, high * LANES));
+        for (scores, right, sums) in
+            [(scores, &*d_output_block, &mut d_value), (d_scores, &*query_block, &mut d_key)]
+        {
             let (left, right) =
                 (arithmetic.across(scores, n, room).transposed(), arithmetic.panels(right, high));
             multiply(level, left, len, right, first > 0, sums);
@@ -162,8 +170,9 @@ pub(super) fn backward(
     d_output: &[f32],
     [d_query, d_key, d_value]: [&mut Buffer; 3],
 ) {
-    let AttentionInputs { query, key, value, precision, .. } = inputs;
-    let arithmetic = Arithmetic::new(cpu.level, precision);
+    let arithmetic = Arithmetic::new(cpu.level, inputs.precision);
+    let kept = apart(cpu, arithmetic, &inputs);
+    let [query, key, value] = kept.each_ref().map(Apart::rows);
     let deltas = deltas(cpu, &inputs, output, d_output);
     let given = Given { query, key, value, log_sums, d_output, deltas: &deltas };
     let gradients = split(&inputs, d_query).zip(split(&inputs, d_key)).zip(split(&inputs, d_value));

@@ -8,11 +8,11 @@ use super::activation::{apply_biased, apply_in_place, apply_slope};
 use super::bf16_words::{across, along};
 use super::form::Form;
 use super::lanes::LANES;
-use super::linear::{self, Input};
+use super::linear::{self, Input, weighted_apart};
 use super::linear_backward::{AT_ONCE, Left, input_product, weight_product};
 use super::memory::Buffer;
 use super::prepared;
-use super::product::{Operand, Term, product, product_apart};
+use super::product::{Term, product, product_apart};
 use super::right::pack_rows;
 use super::rows::add_tile;
 use super::source::{Before, Source};
@@ -31,10 +31,11 @@ pub(super) fn forward(
     before: Option<&mut [f32]>,
     output: &mut [f32],
 ) {
+    assert!(before.is_none() || size.precision != Precision::Int8, "eight-bit integers have no gradients");
     let x = Input::new(cpu, size, x);
     let in_f32;
     let activated = if size.precision == Precision::Bf16 {
-        Input::Bf16(activated_words(cpu, size, x.floats(), wide, activation, before))
+        Input::Bf16(activated_words(cpu, size, &x, wide, activation, before))
     } else {
         let mut activated = cpu.memory.scratch(size.rows * size.outputs);
         linear::forward(cpu, size, &x, wide, activation, before, &mut activated);
@@ -44,25 +45,21 @@ pub(super) fn forward(
     linear::forward(cpu, size.back(), &activated, narrow, Activation::Identity, None, output);
 }
 
-/// The words of `activation(x · weightᵀ + bias)` for an `x` in words.
+/// The words of `activation(x · weightᵀ + bias)`.
 fn activated_words(
     cpu: &Cpu,
     size: LinearSize,
-    x: &[f32],
+    x: &Input<'_>,
     Affine { weight, bias }: Affine<'_, Buffer>,
     activation: Activation,
     before: Option<&mut [f32]>,
 ) -> Buffer {
-    let LinearSize { rows, inputs, outputs, precision } = size;
-    let (form, level, weight) =
-        (Form::of(precision, cpu.level), cpu.level, prepared::forward(cpu, size, weight));
-    let term = Term { left: Operand::plain(x), right: weight.floats() };
-    let size = [rows, outputs, form.words(inputs)];
-    let mut words = cpu.memory.scratch(rows * form.words(outputs));
+    let (form, level) = (Form::of(size.precision, cpu.level), cpu.level);
+    let mut words = cpu.memory.scratch(size.rows * form.words(size.outputs));
     let target = Target::along(&mut words, form);
     if let Some(before) = before {
         let targets = [target, Target::along(before, form)];
-        product_apart(cpu, form, size, &[term], targets, |tile, sums, [mut words, mut before]| {
+        weighted_apart(cpu, size, x, weight, targets, |tile, sums, [mut words, mut before]| {
             // A row's words are asked for while another pass goes over its sums.
             for (row, sums) in sums.chunks_exact_mut(tile.stride()).enumerate() {
                 before.ask(row);
@@ -76,7 +73,7 @@ fn activated_words(
             along(level, tile.sums(sums), tile.rows, &mut words);
         });
     } else {
-        product_apart(cpu, form, size, &[term], [target], |tile, sums, [mut words]| {
+        weighted_apart(cpu, size, x, weight, [target], |tile, sums, [mut words]| {
             for (row, sums) in sums.chunks_exact_mut(tile.stride()).enumerate() {
                 words.ask(row);
                 apply_biased(level, activation, &bias[tile.column..], &mut sums[..tile.columns]);
@@ -99,7 +96,7 @@ pub(super) fn backward_add(
     let LinearSize { inputs: hidden, outputs: inner, precision, .. } = size;
     let [d_wide, d_narrow] = gradients;
     let (wide, narrow) = (prepared::backward(cpu, size, wide), prepared::backward(cpu, size.back(), narrow));
-    let (x, before) = (Source::of(x), Before::new(before, kept_form(cpu, size), inner, activation));
+    let (x, before) = (Source::of(x), Before::new(before, Form::of(precision, cpu.level), inner, activation));
     for first in (0..size.rows).step_by(AT_ONCE) {
         let size = LinearSize { rows: AT_ONCE.min(size.rows - first), ..size };
         let widened = {
@@ -181,14 +178,4 @@ fn slope(cpu: &Cpu, before: Before<'_>, at: [usize; 2], room: &mut [f32], gradie
     let next = words.as_ptr().wrapping_add(before.stride());
     (0..words.len()).step_by(LANES).for_each(|i| prefetch(next.wrapping_add(i)));
     apply_slope(cpu.level, before.activation, before.numbers(cpu, words, room), gradient);
-}
-
-/// The length of what forward keeps for backward: in bf16, words as of a product's operand.
-pub(super) fn before_len(cpu: &Cpu, size: LinearSize) -> usize {
-    size.rows * kept_form(cpu, size).words(size.outputs)
-}
-
-/// The form of what forward keeps.
-fn kept_form(cpu: &Cpu, size: LinearSize) -> Form {
-    if size.precision == Precision::Bf16 { Form::of_bf16(cpu.level) } else { Form::Single }
 }

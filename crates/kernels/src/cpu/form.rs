@@ -36,6 +36,12 @@ impl Form {
         if matches!(level, Level::Avx512Bf16 | Level::Amx) { Self::Bf16 } else { Self::Single }
     }
 
+    /// In which attention's operands are, and what only an encoder's own operators read: beside integers bf16, where that
+    /// is faster than f32.
+    pub(super) fn beside(precision: Precision, level: Level) -> Self {
+        if precision == Precision::F32 { Self::Single } else { Self::of_bf16(level) }
+    }
+
     /// In which small integers are multiplied: bytes where an instruction adds their products without saturating.
     pub(super) fn of_integers(level: Level) -> Self {
         match level {

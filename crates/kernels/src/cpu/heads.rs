@@ -1,6 +1,7 @@
 //! Where the heads of a batch's texts lie: what attention's tasks are, forward and backward.
 
 use super::columns::Columns;
+use super::form::Form;
 use super::lanes::LANES;
 use super::memory::Buffer;
 use super::packing::{Rows, panels};
@@ -36,6 +37,14 @@ impl<'a> Head<'a> {
         let range = self.tokens.range(self.text);
         let values = &values[range.start * self.hidden + self.index * self.width..range.end * self.hidden];
         Rows { values, stride: self.hidden, columns: self.width }
+    }
+
+    /// The head's rows of queries, keys or values, in words of a form that none of them shares with another head.
+    pub(super) fn kept_rows(self, form: Form, values: &[f32]) -> Rows<'_> {
+        let (columns, range) = (form.words(self.width), self.tokens.range(self.text));
+        let stride = self.hidden / self.width * columns;
+        let values = &values[range.start * stride + self.index * columns..range.end * stride];
+        Rows { values, stride, columns }
     }
 
     /// The text's part of a row of `[heads, tokens]`.
@@ -99,5 +108,5 @@ pub(super) fn split<'a>(
 
 /// Elements that a batch's attention is worth, for the decision to wake other threads.
 pub(super) fn size(inputs: &AttentionInputs<'_, Buffer>) -> usize {
-    inputs.query.len() * inputs.tokens.longest() / 16
+    inputs.tokens.n_tokens() * inputs.hidden * inputs.tokens.longest() / 16
 }

@@ -8,13 +8,14 @@
 //! Sums of integers do not depend on the order, so that all levels give the same bytes up to the scaling.
 
 use super::Cpu;
+use super::columns::Columns;
 use super::form::Form;
 use super::int8_grid::{LARGEST, STEPS, round_input, round_output};
 use super::level::multiversion;
 use super::memory::Buffer;
 use super::product::{self, Operand, Term};
 use super::right::pack_transpose;
-use super::tiles::ROWS;
+use super::tiles::{ROWS, Target, Tile};
 
 /// Inner indices whose sums of products always fit in 32 bits.
 const MOST_INPUTS: usize = i32::MAX as usize / (STEPS * LARGEST) as usize;
@@ -41,6 +42,11 @@ impl Weight {
         let (steps, sums) = rounded.into_iter().unzip();
         let panels = pack_transpose(cpu, &words, outputs, depth);
         Self { panels, steps, sums }
+    }
+
+    /// What the sums of a row stand for, from an output on.
+    fn rescale(&self, cpu: &Cpu, (step, excess): (f32, i32), output: usize, sums: &mut [f32]) {
+        rescale(cpu.level, step, excess, &self.steps[output..], &self.sums[output..], sums);
     }
 }
 
@@ -94,9 +100,27 @@ pub(super) fn product<const N: usize>(
     let form = Form::of_integers(cpu.level);
     let term = Term { left: Operand::plain(words), right: &weight.panels };
     product::product(cpu, form, [m, n, form.words(k)], &[term], false, targets, |[row, column], targets| {
-        let (step, excess) = rows[row];
-        rescale(cpu.level, step, excess, &weight.steps[column..], &weight.sums[column..], targets[0]);
+        weight.rescale(cpu, rows[row], column, targets[0]);
         finish([row, column], targets);
+    });
+}
+
+/// As [`product`] for sums that go nowhere else than to `finish`, as [`product_apart`](product::product_apart) says.
+pub(super) fn product_apart<const N: usize>(
+    cpu: &Cpu,
+    [m, n, k]: [usize; 3],
+    Input { words, rows }: &Input,
+    weight: &Weight,
+    targets: [Target<'_>; N],
+    finish: impl Fn(Tile, &mut [f32], [Columns<'_>; N]) + Send + Sync,
+) {
+    let form = Form::of_integers(cpu.level);
+    let term = Term { left: Operand::plain(words), right: &weight.panels };
+    product::product_apart(cpu, form, [m, n, form.words(k)], &[term], targets, |tile, sums, targets| {
+        for (row, sums) in rows[tile.row..].iter().zip(sums.chunks_exact_mut(tile.stride())) {
+            weight.rescale(cpu, *row, tile.column, &mut sums[..tile.columns]);
+        }
+        finish(tile, sums, targets);
     });
 }
 

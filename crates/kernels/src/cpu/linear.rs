@@ -1,9 +1,11 @@
 //! The linear layer: products, and the pass that follows them.
 
+use super::columns::Columns;
 use super::form::Form;
 use super::memory::Buffer;
 use super::prepared::{self, Layout};
 use super::product::{self, Operand, Term};
+use super::tiles::{Target, Tile};
 use super::{Cpu, activation, bf16, int8};
 use crate::{Activation, Affine, LinearSize, Precision};
 
@@ -61,20 +63,6 @@ pub(super) fn forward(
     }
 }
 
-/// The outputs of layers that read the same `x`, which is rounded once.
-pub(super) fn layers<const N: usize>(
-    cpu: &Cpu,
-    size: LinearSize,
-    x: &[f32],
-    layers: [Affine<'_, Buffer>; N],
-    outputs: [&mut Buffer; N],
-) {
-    let x = Input::new(cpu, size, x);
-    for (layer, output) in layers.into_iter().zip(outputs) {
-        forward(cpu, size, &x, layer, Activation::Identity, None, output);
-    }
-}
-
 /// `x · weightᵀ` with the weight's layout, which is made for this product where none of its precision was prepared.
 fn weighted<const N: usize>(
     cpu: &Cpu,
@@ -92,5 +80,25 @@ fn weighted<const N: usize>(
         let form = Form::of(precision, cpu.level);
         let term = Term { left: Operand::plain(x.floats()), right: weight.floats() };
         product::product(cpu, form, [rows, outputs, form.words(inputs)], &[term], false, targets, finish);
+    }
+}
+
+/// The same where the sums of a tile go nowhere else than to `finish`, as [`product::product_apart`] says.
+pub(super) fn weighted_apart<const N: usize>(
+    cpu: &Cpu,
+    size: LinearSize,
+    x: &Input<'_>,
+    weight: &Buffer,
+    targets: [Target<'_>; N],
+    finish: impl Fn(Tile, &mut [f32], [Columns<'_>; N]) + Send + Sync,
+) {
+    let LinearSize { rows, inputs, outputs, precision } = size;
+    let weight = &*prepared::forward(cpu, size, weight);
+    if let (Input::Int8(x), Layout::Int8(weight)) = (x, weight) {
+        int8::product_apart(cpu, [rows, outputs, inputs], x, weight, targets, finish);
+    } else {
+        let form = Form::of(precision, cpu.level);
+        let term = Term { left: Operand::plain(x.floats()), right: weight.floats() };
+        product::product_apart(cpu, form, [rows, outputs, form.words(inputs)], &[term], targets, finish);
     }
 }

@@ -45,6 +45,7 @@ mod pooling;
 mod powers;
 mod prepared;
 mod product;
+mod projection;
 mod registers;
 mod right;
 mod rows;

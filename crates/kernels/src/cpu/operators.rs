@@ -8,7 +8,7 @@ use super::norm::Norm;
 use super::prepared::Prepared;
 use super::{
     Cpu, SMALL, TILE, activation, adamw, attention, attention_backward, contrastive, embedding, feed_forward,
-    linear, linear_backward, mixture, norm, normalize, pooling, rows, softmax,
+    linear, linear_backward, mixture, norm, normalize, pooling, projection, rows, softmax,
 };
 use crate::{
     Activation, AdamwStep, Affine, AffineGradient, Agreement, AttentionInputs, ContrastiveInputs, Dropout,
@@ -84,10 +84,6 @@ impl Ops for Cpu {
         rows::sum_of_squares(self, buffer)
     }
 
-    fn first_non_finite(&self, buffer: &Buffer) -> Option<usize> {
-        rows::first_non_finite(self, buffer)
-    }
-
     fn gather_rows(&self, columns: usize, rows: &[u32], from: &Buffer, out: &mut Buffer) {
         rows::gather(self, columns, rows, from, out);
     }
@@ -141,14 +137,18 @@ impl Ops for Cpu {
         linear::forward(self, size, &input, layer, activation, before.map(|before| &mut before[..]), output);
     }
 
-    fn linears<const N: usize>(
+    fn kept_len(&self, size: LinearSize) -> usize {
+        projection::kept_len(self, size)
+    }
+
+    fn project(
         &self,
         size: LinearSize,
         x: &Buffer,
-        layers: [Affine<'_, Buffer>; N],
-        outputs: [&mut Buffer; N],
+        layers: [Affine<'_, Buffer>; 3],
+        outputs: [&mut Buffer; 3],
     ) {
-        linear::layers(self, size, x, layers, outputs);
+        projection::project(self, size, x, layers, outputs);
     }
 
     fn linear_backward_parameters_set(
@@ -194,10 +194,6 @@ impl Ops for Cpu {
         dx: &mut Buffer,
     ) {
         linear_backward::backward(self, size, x, layers, adds, dx);
-    }
-
-    fn before_len(&self, size: LinearSize) -> usize {
-        feed_forward::before_len(self, size)
     }
 
     fn feed_forward(

@@ -48,13 +48,6 @@ multiversion! {
     }
 }
 
-multiversion! {
-    fn is_finite_tile(values: &[f32]) -> bool {
-        const INFINITE: u32 = 0x7f80_0000;
-        values.iter().fold(0, |found, x| found | u32::from(x.to_bits() & INFINITE == INFINITE)) == 0
-    }
-}
-
 /// `into = from`.
 pub(super) fn copy(cpu: &Cpu, from: &[f32], into: &mut [f32]) {
     assert_eq!(from.len(), into.len(), "a copy is as long as what is copied");
@@ -78,13 +71,6 @@ pub(super) fn scale(cpu: &Cpu, values: &mut [f32], factor: f64) {
 /// Σ xᵢ² in f64, tile by tile.
 pub(super) fn sum_of_squares(cpu: &Cpu, values: &[f32]) -> f64 {
     cpu.map(values.len(), values.chunks(TILE), |values| sum_of_squares_tile(cpu.level, values)).iter().sum()
-}
-
-/// The first NaN or infinity.
-pub(super) fn first_non_finite(cpu: &Cpu, values: &[f32]) -> Option<usize> {
-    let finite = cpu.map(values.len(), values.chunks(TILE), |values| is_finite_tile(cpu.level, values));
-    let start = finite.iter().position(|finite| !finite)? * TILE;
-    values[start..].iter().position(|x| !x.is_finite()).map(|index| start + index)
 }
 
 /// `out[i] = from[rows[i]]`.

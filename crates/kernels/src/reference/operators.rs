@@ -51,10 +51,6 @@ impl<F: Float> Ops for Reference<F> {
         rows::sum_of_squares(buffer)
     }
 
-    fn first_non_finite(&self, buffer: &Vec<F>) -> Option<usize> {
-        buffer.iter().position(|value| !value.wide().is_finite())
-    }
-
     fn gather_rows(&self, columns: usize, rows: &[u32], from: &Vec<F>, out: &mut Vec<F>) {
         rows::gather(columns, rows, from, out);
     }

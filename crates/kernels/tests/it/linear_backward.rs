@@ -45,7 +45,7 @@ fn an_input_that_is_a_norms_output_need_not_be_kept() {
             let biases = [inner, hidden].map(|n| cpu.zeros(n));
             let affines =
                 [Affine { weight: &wide, bias: &biases[0] }, Affine { weight: &narrow, bias: &biases[1] }];
-            let (mut before, mut y) = (cpu.scratch(cpu.before_len(size)), cpu.scratch(rows * hidden));
+            let (mut before, mut y) = (cpu.scratch(cpu.kept_len(size)), cpu.scratch(rows * hidden));
             cpu.feed_forward(size, &x, affines, Activation::Gelu, Some(&mut before), &mut y);
             let run = |x: LayerInput<'_, _>| {
                 let n = inner * hidden;

@@ -70,6 +70,5 @@ fn nan_flows_through_every_forward_operator() {
         ops.add_gate_noise(&ones, &x, &mut logits);
         check("gate noise", &logits);
         assert_eq!(ops.arg_max(hidden, &x)[0], 7);
-        assert_eq!(ops.first_non_finite(&x), Some(7));
     }
 }

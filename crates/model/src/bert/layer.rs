@@ -144,7 +144,7 @@ impl Layer {
         let (attended, attention_norm) =
             self.norm(ops, parameters, tokens, dropout, (self.attention_norm, site), projected, x);
 
-        let mut before_activation = ops.scratch(ops.before_len(self.widening(tokens)));
+        let mut before_activation = ops.scratch(ops.kept_len(self.widening(tokens)));
         let mut narrowed = ops.scratch(tokens.n_tokens() * self.hidden);
         let before = Some(&mut before_activation);
         self.feed_forward(ops, parameters, tokens, &attended, before, &mut narrowed);
@@ -163,9 +163,10 @@ impl Layer {
         dropout: &DropoutPlan,
         x: &O::Buffer,
     ) -> Attended<O::Buffer> {
-        let mut projections = [(); 3].map(|()| ops.scratch(tokens.n_tokens() * self.hidden));
+        let size = self.square(tokens);
+        let mut projections = [(); 3].map(|()| ops.scratch(ops.kept_len(size)));
         let layers = [self.query, self.key, self.value].map(|ids| parameters.affine(ids));
-        ops.linears(self.square(tokens), x, layers, projections.each_mut());
+        ops.project(size, x, layers, projections.each_mut());
         let [query, key, value] = projections;
         let mut context = ops.scratch(tokens.n_tokens() * self.hidden);
         let mut log_sums = ops.scratch(tokens.n_tokens() * self.heads);

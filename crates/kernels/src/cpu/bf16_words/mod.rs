@@ -2,6 +2,9 @@
 //!
 //! Where the level has no instruction for pairs, a word is a rounded number that stays an f32.
 
+#[cfg(target_arch = "x86_64")]
+mod pairs;
+
 use super::columns::Columns;
 use super::form::Form;
 use super::level::{Level, multiversion};
@@ -24,6 +27,16 @@ pub(super) fn across(level: Level, rows: Rows<'_>, n: usize, words: &mut Columns
         #[cfg(target_arch = "x86_64")]
         Form::Bf16 => unsafe { pairs::across(rows, n, words) },
         _ => round(level, rows, n, words),
+    }
+}
+
+/// As [`across`] for rows that are words [`along`] their columns already, which are `columns` words each.
+pub(super) fn across_words(level: Level, rows: Rows<'_>, n: usize, words: &mut Columns<'_>) {
+    match Form::of_bf16(level) {
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Form::Bf16 => unsafe { pairs::across_words(rows, n, words) },
+        _ => (0..n).for_each(|row| words.row(row).copy_from_slice(rows.row(row))),
     }
 }
 
@@ -55,86 +68,6 @@ multiversion! {
         }
         if let ([last], Some(word)) = (last, words.last()) {
             *last = f32::from_bits(word.to_bits() << 16);
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod pairs {
-    use std::arch::x86_64::{
-        __m512, __m512i, _mm512_loadu_si512, _mm512_mask_storeu_epi32, _mm512_maskz_loadu_ps,
-        _mm512_permutexvar_epi16,
-    };
-
-    use crate::cpu::columns::Columns;
-    use crate::cpu::lanes::LANES;
-    use crate::cpu::packing::Rows;
-    use crate::cpu::zmm::{filled, load, rounded, store_words};
-
-    /// Up to sixteen numbers, and zeros behind them.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn load_some(numbers: &[f32]) -> __m512 {
-        // SAFETY: no lane behind the numbers is read.
-        unsafe { _mm512_maskz_loadu_ps(filled(numbers.len()), numbers.as_ptr()) }
-    }
-
-    /// The first words, up to sixteen.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn store_some(words: __m512i, to: &mut [f32]) {
-        // SAFETY: no lane behind the words' place is written.
-        unsafe { _mm512_mask_storeu_epi32(to.as_mut_ptr().cast(), filled(to.len()), words) };
-    }
-
-    #[target_feature(enable = "avx512f,avx512bf16")]
-    pub(super) fn along(rows: Rows<'_>, n: usize, words: &mut Columns<'_>) {
-        let width = rows.columns.div_ceil(2);
-        for row in 0..n {
-            let (pairs, rest) = rows.row(row).as_chunks::<{ 2 * LANES }>();
-            let (whole, last) = words.row(row)[..width].split_at_mut(pairs.len() * LANES);
-            for (pair, words) in pairs.iter().zip(whole.as_chunks_mut().0) {
-                let ([low, high], _) = pair.as_chunks() else { unreachable!("two times sixteen") };
-                store_words(rounded(load(low), load(high)), words);
-            }
-            if !rest.is_empty() {
-                let (low, high) = rest.split_at(rest.len().min(LANES));
-                store_some(rounded(load_some(low), load_some(high)), last);
-            }
-        }
-    }
-
-    /// From the numbers of two rows, one after the other, to their pairs.
-    const ZIP: [u16; 2 * LANES] = {
-        let mut places = [0; 2 * LANES];
-        let mut i = 0;
-        while i < LANES {
-            places[2 * i] = i as u16;
-            places[2 * i + 1] = (LANES + i) as u16;
-            i += 1;
-        }
-        places
-    };
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-    pub(super) fn across(rows: Rows<'_>, n: usize, words: &mut Columns<'_>) {
-        // SAFETY: thirty-two places of sixteen bits are a register.
-        let zip = unsafe { _mm512_loadu_si512(ZIP.as_ptr().cast()) };
-        let zeros = vec![0.0; if n.is_multiple_of(2) { 0 } else { rows.columns }];
-        for pair in 0..n.div_ceil(2) {
-            let words = &mut words.row(pair)[..rows.columns];
-            let low = rows.row(2 * pair);
-            let high = if 2 * pair + 1 < n { rows.row(2 * pair + 1) } else { &zeros };
-            let (low, low_rest) = low.as_chunks::<LANES>();
-            let (high, high_rest) = high.as_chunks::<LANES>();
-            let (whole, last) = words.as_chunks_mut::<LANES>();
-            for ((low, high), words) in low.iter().zip(high).zip(whole) {
-                store_words(_mm512_permutexvar_epi16(zip, rounded(load(low), load(high))), words);
-            }
-            if !last.is_empty() {
-                let words = rounded(load_some(low_rest), load_some(high_rest));
-                store_some(_mm512_permutexvar_epi16(zip, words), last);
-            }
         }
     }
 }
@@ -198,6 +131,16 @@ mod tests {
                 }
                 let mut words = vec![f32::NAN; form.words(n) * columns];
                 across(level, rows, n, &mut Columns::whole(&mut words, columns));
+                if form == Form::Bf16 && columns.is_multiple_of(2) {
+                    let stride = form.words(columns);
+                    let mut kept = vec![f32::NAN; n * stride];
+                    along(level, rows, n, &mut Columns::whole(&mut kept, stride));
+                    let kept = Rows { values: &kept, stride, columns: stride };
+                    let mut same = vec![f32::NAN; words.len()];
+                    across_words(level, kept, n, &mut Columns::whole(&mut same, columns));
+                    let bits = |words: &[f32]| words.iter().map(|word| word.to_bits()).collect::<Vec<_>>();
+                    assert_eq!(bits(&same), bits(&words), "{level} {n}×{columns}: from words");
+                }
                 for (place, &word) in words.iter().enumerate() {
                     let (row, column) = (place / columns, place % columns);
                     for (i, found) in numbers(form, word).into_iter().enumerate() {

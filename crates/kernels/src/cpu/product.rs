@@ -12,7 +12,6 @@ use super::left::Left;
 use super::memory::Buffer;
 use super::packing::{Panels, panels};
 use super::right::pack_right;
-use super::rows::add_tile;
 use super::tiles::{Target, Tile, each_tile};
 
 /// A row-major matrix that takes part in a product, as it is or transposed.
@@ -59,16 +58,7 @@ pub(super) fn product<const N: usize>(
 ) {
     let [m, n, k] = size;
     each_tile(cpu, [m, n, k * terms.len()], targets.map(Target::result), |tile, mut targets| {
-        if accumulate {
-            // Summed apart, so that adding to what is there rounds once.
-            let own = tile_sums(cpu, form, size, terms, tile);
-            for (row, sums) in own.chunks_exact(tile.stride()).enumerate() {
-                targets[0].ask(row + 2);
-                add_tile(cpu.level, &sums[..tile.columns], targets[0].row(row));
-            }
-        } else {
-            sum_tile(cpu, form, size, terms, tile, &mut targets[0]);
-        }
+        sum_tile(cpu, form, size, terms, tile, accumulate, &mut targets[0]);
         for row in 0..tile.rows {
             finish([tile.row + row, tile.column], targets.each_mut().map(|target| target.row(row)));
         }
@@ -94,7 +84,7 @@ pub(super) fn product_apart<const N: usize>(
 /// A tile's sums in memory of their own, whose rows end with whole panels.
 fn tile_sums(cpu: &Cpu, form: Form, size: [usize; 3], terms: &[Term<'_>], tile: Tile) -> Buffer {
     let mut own = cpu.memory.near(tile.rows * tile.stride());
-    sum_tile(cpu, form, size, terms, tile, &mut Columns::whole(&mut own, tile.stride()));
+    sum_tile(cpu, form, size, terms, tile, false, &mut Columns::whole(&mut own, tile.stride()));
     own
 }
 
@@ -105,9 +95,10 @@ fn sum_tile(
     [m, _, k]: [usize; 3],
     terms: &[Term<'_>],
     tile: Tile,
+    accumulate: bool,
     sums: &mut Columns<'_>,
 ) {
-    if k == 0 || terms.is_empty() {
+    if !accumulate && (k == 0 || terms.is_empty()) {
         (0..tile.rows).for_each(|row| sums.row(row).fill(0.0));
     }
     let depth = k.div_ceil(k.div_ceil(CHUNK).max(1));
@@ -122,7 +113,7 @@ fn sum_tile(
             } else {
                 Left::rows(&values[tile.row * k + first..], k)
             };
-            let accumulate = number > 0 || first > 0;
+            let accumulate = accumulate || number > 0 || first > 0;
             multiply(cpu.level, left, tile.rows, right.rows(first, depth), accumulate, sums);
         }
     }

@@ -177,8 +177,8 @@ pub enum Activation {
     GeluTanh,
 }
 
-/// What attention reads: `[tokens, hidden]` each, heads side by side, `hidden / heads` columns a head (any number), as
-/// [`Ops::project`](crate::Ops::project) of its precision keeps them.
+/// What attention reads: `[tokens, hidden]` each in f32, below it as [`Ops::project`](crate::Ops::project) of its precision
+/// keeps them; heads side by side, `hidden / heads` columns a head (any number).
 #[derive(Debug)]
 pub struct AttentionInputs<'a, B> {
     /// Queries.

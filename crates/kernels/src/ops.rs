@@ -128,7 +128,7 @@ pub trait Ops: Send + Sync {
         output: &mut Self::Buffer,
     );
     /// Elements of a layer's outputs as a device keeps them for its own operators alone: in f32 `[rows, outputs]`, below it a
-    /// form of its own. A device that changes this changes all operators that name it.
+    /// form of its own. A device that changes it changes what projects, attention, the feed-forward and their backward.
     fn kept_len(&self, size: LinearSize) -> usize {
         size.rows * size.outputs
     }
@@ -194,7 +194,7 @@ pub trait Ops: Send + Sync {
     }
     /// `output = activation(x · W₁ᵀ + b₁) · W₂ᵀ + b₂`: a layer of this `size`, and one back to its inputs. `before`, when
     /// asked for, keeps what the activation was taken of for [`Ops::feed_forward_backward_add`]: [`Ops::kept_len`]
-    /// elements. There is no backward in eight-bit integers.
+    /// elements. Eight-bit integers have no backward: nothing may be asked for.
     fn feed_forward(
         &self,
         size: LinearSize,

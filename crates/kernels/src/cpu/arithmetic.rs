@@ -7,7 +7,8 @@ use super::level::Level;
 use super::packing::{Panels, Rows};
 use crate::Precision;
 
-/// In f32 operands are read where they lie; in bf16 they are rounded into room of their own first.
+/// In f32 operands are read where they lie; in bf16 so are queries, keys and values that are kept as words, and what else is
+/// multiplied is rounded into room of its own first.
 #[derive(Clone, Copy)]
 pub(super) struct Arithmetic {
     level: Level,

@@ -144,9 +144,14 @@ pub(super) fn cut<const N: usize>(scratch: &mut [f32], sizes: [usize; N]) -> [&m
 pub(super) fn apart<'a>(
     cpu: &Cpu,
     arithmetic: Arithmetic,
-    &AttentionInputs { query, key, value, hidden, heads, .. }: &AttentionInputs<'a, Buffer>,
+    &AttentionInputs { query, key, value, tokens, hidden, heads, .. }: &AttentionInputs<'a, Buffer>,
 ) -> [Apart<'a>; 3] {
-    [query, key, value].map(|kept| Apart::new(cpu, arithmetic.form(), [hidden, heads], kept))
+    let (form, n) = (arithmetic.form(), tokens.n_tokens());
+    [query, key, value].map(|kept| {
+        let len = n * form.words(hidden);
+        assert_eq!(kept.len(), len, "{n} rows of {hidden} are not as `Ops::project` keeps them");
+        Apart::new(cpu, form, [hidden, heads], kept)
+    })
 }
 
 /// `output = dropout(softmax(q kᵀ / √d)) v`.

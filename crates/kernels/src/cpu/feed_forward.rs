@@ -50,15 +50,15 @@ fn activated_words(
     cpu: &Cpu,
     size: LinearSize,
     x: &Input<'_>,
-    Affine { weight, bias }: Affine<'_, Buffer>,
+    layer: Affine<'_, Buffer>,
     activation: Activation,
     before: Option<&mut [f32]>,
 ) -> Buffer {
     let (form, level) = (Form::of(size.precision, cpu.level), cpu.level);
     let mut words = cpu.memory.scratch(size.rows * form.words(size.outputs));
-    let target = Target::along(&mut words, form);
     if let Some(before) = before {
-        let targets = [target, Target::along(before, form)];
+        let (Affine { weight, bias }, targets) =
+            (layer, [Target::along(&mut words, form), Target::along(before, form)]);
         weighted_apart(cpu, size, x, weight, targets, |tile, sums, [mut words, mut before]| {
             // A row's words are asked for while another pass goes over its sums.
             for (row, sums) in sums.chunks_exact_mut(tile.stride()).enumerate() {
@@ -73,13 +73,7 @@ fn activated_words(
             along(level, tile.sums(sums), tile.rows, &mut words);
         });
     } else {
-        weighted_apart(cpu, size, x, weight, [target], |tile, sums, [mut words]| {
-            for (row, sums) in sums.chunks_exact_mut(tile.stride()).enumerate() {
-                words.ask(row);
-                apply_biased(level, activation, &bias[tile.column..], &mut sums[..tile.columns]);
-            }
-            along(level, tile.sums(sums), tile.rows, &mut words);
-        });
+        linear::forward_words(cpu, size, x, layer, activation, &mut words);
     }
     words
 }
@@ -96,7 +90,8 @@ pub(super) fn backward_add(
     let LinearSize { inputs: hidden, outputs: inner, precision, .. } = size;
     let [d_wide, d_narrow] = gradients;
     let (wide, narrow) = (prepared::backward(cpu, size, wide), prepared::backward(cpu, size.back(), narrow));
-    let (x, before) = (Source::of(x), Before::new(before, Form::of(precision, cpu.level), inner, activation));
+    let (x, before) =
+        (Source::of(x), Before::new(before, Form::beside(precision, cpu.level), inner, activation));
     for first in (0..size.rows).step_by(AT_ONCE) {
         let size = LinearSize { rows: AT_ONCE.min(size.rows - first), ..size };
         let widened = {

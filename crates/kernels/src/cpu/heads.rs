@@ -34,9 +34,7 @@ impl<'a> Head<'a> {
 
     /// The head's rows of a `[tokens, hidden]` buffer.
     pub(super) fn rows(self, values: &[f32]) -> Rows<'_> {
-        let range = self.tokens.range(self.text);
-        let values = &values[range.start * self.hidden + self.index * self.width..range.end * self.hidden];
-        Rows { values, stride: self.hidden, columns: self.width }
+        self.kept_rows(Form::Single, values)
     }
 
     /// The head's rows of queries, keys or values, in words of a form that none of them shares with another head.
@@ -86,6 +84,7 @@ impl<'a> Head<'a> {
 /// All heads of all texts in the order of the buffers.
 pub(super) fn heads<'a>(inputs: &AttentionInputs<'a, Buffer>) -> impl Iterator<Item = Head<'a>> + use<'a> {
     let AttentionInputs { tokens, heads, hidden, dropout, .. } = *inputs;
+    assert!(hidden.is_multiple_of(heads), "{hidden} columns of {heads} heads");
     (0..tokens.n_texts()).flat_map(move |text| {
         (0..heads).map(move |index| Head { text, index, width: hidden / heads, hidden, dropout, tokens })
     })

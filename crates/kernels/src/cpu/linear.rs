@@ -1,5 +1,6 @@
 //! The linear layer: products, and the pass that follows them.
 
+use super::bf16_words::along;
 use super::columns::Columns;
 use super::form::Form;
 use super::memory::Buffer;
@@ -61,6 +62,26 @@ pub(super) fn forward(
             activation::apply_biased(level, activation, &bias[column..][..output.len()], output);
         });
     }
+}
+
+/// As [`forward`], to words of bf16 along the rows: a tile's sums become words while they are near.
+pub(super) fn forward_words(
+    cpu: &Cpu,
+    size: LinearSize,
+    x: &Input<'_>,
+    Affine { weight, bias }: Affine<'_, Buffer>,
+    activation: Activation,
+    words: &mut [f32],
+) {
+    let target = Target::along(words, Form::of_bf16(cpu.level));
+    weighted_apart(cpu, size, x, weight, [target], |tile, sums, [mut words]| {
+        for (row, sums) in sums.chunks_exact_mut(tile.stride()).enumerate() {
+            // A row's words are asked for while another pass goes over its sums.
+            words.ask(row);
+            activation::apply_biased(cpu.level, activation, &bias[tile.column..], &mut sums[..tile.columns]);
+        }
+        along(cpu.level, tile.sums(sums), tile.rows, &mut words);
+    });
 }
 
 /// `x · weightᵀ` with the weight's layout, which is made for this product where none of its precision was prepared.

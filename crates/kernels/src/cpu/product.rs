@@ -45,7 +45,7 @@ pub(super) struct Term<'a> {
 }
 
 /// `Σ left · right` of `terms` of `[m, k] · [k, n]`, where `k` counts words of a form, written to the first of `targets`,
-/// or added to what is there. Then each row of a tile goes to `finish` while it is near: the row and the column at which
+/// or added to what is there, chunk by chunk. Then each row of a tile goes to `finish` while it is near: the row and the column at which
 /// it starts, and that piece of the row of each target.
 pub(super) fn product<const N: usize>(
     cpu: &Cpu,
@@ -88,7 +88,7 @@ fn tile_sums(cpu: &Cpu, form: Form, size: [usize; 3], terms: &[Term<'_>], tile: 
     own
 }
 
-/// Writes a tile's sums.
+/// Writes a tile's sums, or adds them to what is there.
 fn sum_tile(
     cpu: &Cpu,
     form: Form,

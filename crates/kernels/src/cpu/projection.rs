@@ -1,18 +1,15 @@
 //! Query, key and value of an encoder's layer, kept as attention's products read them.
 
 use super::Cpu;
-use super::activation::apply_biased;
 use super::bf16_words::{self, along};
 use super::columns::Columns;
 use super::form::Form;
-use super::linear::{self, Input, weighted_apart};
+use super::linear::{self, Input};
 use super::memory::Buffer;
 use super::packing::Rows;
-use super::tiles::Target;
 use crate::{Activation, Affine, LinearSize};
 
-/// The outputs of layers that read the same `x`, which is rounded once; where attention multiplies words, a tile's sums
-/// become words while they are near.
+/// The outputs of layers that read the same `x`, which is rounded once: in words where attention multiplies words.
 pub(super) fn project(
     cpu: &Cpu,
     size: LinearSize,
@@ -25,16 +22,7 @@ pub(super) fn project(
         if form == Form::Single {
             linear::forward(cpu, size, &x, layer, Activation::Identity, None, output);
         } else {
-            let target = Target::along(output, form);
-            weighted_apart(cpu, size, &x, layer.weight, [target], |tile, sums, [mut words]| {
-                for (row, sums) in sums.chunks_exact_mut(tile.stride()).enumerate() {
-                    // A row's words are asked for while another pass goes over its sums.
-                    words.ask(row);
-                    let bias = &layer.bias[tile.column..];
-                    apply_biased(cpu.level, Activation::Identity, bias, &mut sums[..tile.columns]);
-                }
-                along(cpu.level, tile.sums(sums), tile.rows, &mut words);
-            });
+            linear::forward_words(cpu, size, &x, layer, Activation::Identity, output);
         }
     }
 }
@@ -45,7 +33,7 @@ pub(super) fn kept_len(cpu: &Cpu, LinearSize { rows, outputs, precision, .. }: L
 }
 
 /// Rows of heads as they are kept, with each head in words of its own: the same rows, unless a head's last word would hold
-/// the next one's first number, too.
+/// the next one's first number, too, as with odd widths, which no known model has.
 pub(super) struct Apart<'a> {
     kept: &'a [f32],
     own: Option<Buffer>,
@@ -55,7 +43,7 @@ impl<'a> Apart<'a> {
     /// Of rows of `hidden` numbers.
     pub(super) fn new(cpu: &Cpu, form: Form, [hidden, heads]: [usize; 2], kept: &'a [f32]) -> Self {
         let width = hidden / heads;
-        if width.is_multiple_of(form.numbers()) {
+        if heads == 1 || width.is_multiple_of(form.numbers()) {
             return Self { kept, own: None };
         }
         let (stride, words) = (form.words(hidden), form.words(width));
@@ -71,5 +59,47 @@ impl<'a> Apart<'a> {
 
     pub(super) fn rows(&self) -> &[f32] {
         self.own.as_deref().unwrap_or(self.kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::bf16;
+    use crate::{Key, Level, Ops as _, Precision};
+
+    #[test]
+    fn what_is_kept_are_the_rounded_outputs_of_each_layer() {
+        for level in Level::available() {
+            let cpu = Cpu::with_level(2, level);
+            let draw = |purpose: u64, n: usize| -> Vec<f32> {
+                (0..n).map(|i| Key::new(1).with(purpose).with(i as u64).normal() as f32).collect()
+            };
+            for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+                for [rows, inputs, outputs] in [[101, 39, 77], [1, 16, 32], [200, 20, 450]] {
+                    let size = LinearSize { rows, inputs, outputs, precision };
+                    let x = cpu.upload(&draw(0, rows * inputs));
+                    let parameters = [1, 2, 3].map(|layer| {
+                        [(10, outputs * inputs), (20, outputs)]
+                            .map(|(at, n)| cpu.upload(&draw(at + layer, n)))
+                    });
+                    let layers = parameters.each_ref().map(|[weight, bias]| Affine { weight, bias });
+                    let mut kept = [(); 3].map(|()| cpu.scratch(kept_len(&cpu, size)));
+                    project(&cpu, size, &x, layers, kept.each_mut());
+                    for (layer, kept) in layers.into_iter().zip(&kept) {
+                        let mut expected = cpu.scratch(rows * outputs);
+                        cpu.linear(size, &x, layer, Activation::Identity, None, &mut expected);
+                        if Form::beside(precision, level) == Form::Bf16 {
+                            expected = bf16::words(&cpu, &expected, rows, outputs);
+                        }
+                        let bits = |values: &Buffer| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                        assert!(
+                            bits(kept) == bits(&expected),
+                            "{level} {precision} {rows}×{inputs}×{outputs}"
+                        );
+                    }
+                }
+            }
+        }
     }
 }

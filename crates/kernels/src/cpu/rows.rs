@@ -1,4 +1,4 @@
-//! Whole buffers and whole rows: sums, checks, gathering and scattering.
+//! Whole buffers and whole rows: sums, gathering and scattering.
 
 use super::columns::Columns;
 use super::level::{Level, multiversion};

@@ -30,13 +30,14 @@ pub(super) fn across(level: Level, rows: Rows<'_>, n: usize, words: &mut Columns
     }
 }
 
-/// As [`across`] for rows that are words [`along`] their columns already, which are `columns` words each.
+/// As [`across`] for rows that are pairs [`along`] their columns already, as `[words of n, numbers of the words]`: where a
+/// row's last word holds one number, zeros are the last column.
 pub(super) fn across_words(level: Level, rows: Rows<'_>, n: usize, words: &mut Columns<'_>) {
     match Form::of_bf16(level) {
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         Form::Bf16 => unsafe { pairs::across_words(rows, n, words) },
-        _ => (0..n).for_each(|row| words.row(row).copy_from_slice(rows.row(row))),
+        form => unreachable!("words of {form:?} are not pairs"),
     }
 }
 
@@ -131,15 +132,21 @@ mod tests {
                 }
                 let mut words = vec![f32::NAN; form.words(n) * columns];
                 across(level, rows, n, &mut Columns::whole(&mut words, columns));
-                if form == Form::Bf16 && columns.is_multiple_of(2) {
+                if form == Form::Bf16 {
                     let stride = form.words(columns);
                     let mut kept = vec![f32::NAN; n * stride];
                     along(level, rows, n, &mut Columns::whole(&mut kept, stride));
                     let kept = Rows { values: &kept, stride, columns: stride };
-                    let mut same = vec![f32::NAN; words.len()];
-                    across_words(level, kept, n, &mut Columns::whole(&mut same, columns));
+                    let mut same = vec![f32::NAN; form.words(n) * 2 * stride];
+                    across_words(level, kept, n, &mut Columns::whole(&mut same, 2 * stride));
                     let bits = |words: &[f32]| words.iter().map(|word| word.to_bits()).collect::<Vec<_>>();
-                    assert_eq!(bits(&same), bits(&words), "{level} {n}×{columns}: from words");
+                    for (same, words) in same.chunks_exact(2 * stride).zip(words.chunks_exact(columns)) {
+                        assert_eq!(bits(&same[..columns]), bits(words), "{level} {n}×{columns}: from words");
+                        assert!(
+                            bits(&same[columns..]).iter().all(|word| *word == 0),
+                            "{level} {n}×{columns}"
+                        );
+                    }
                 }
                 for (place, &word) in words.iter().enumerate() {
                     let (row, column) = (place / columns, place % columns);

@@ -87,11 +87,11 @@ pub(super) fn across(rows: Rows<'_>, n: usize, words: &mut Columns<'_>) {
 
 /// From the words of two rows, one after the other, to the pairs of the first or of the second half of their numbers.
 const fn zip_of_words(half: usize) -> [u16; 2 * LANES] {
-    let mut places = ZIP;
+    let mut places = [0; 2 * LANES];
     let mut i = 0;
     while i < 2 * LANES {
-        let is_second_row = i % 2;
-        places[i] = (half * LANES + i / 2 + is_second_row * 2 * LANES) as u16;
+        let row = i % 2;
+        places[i] = (row * 2 * LANES + half * LANES + i / 2) as u16;
         i += 1;
     }
     places

@@ -30,14 +30,14 @@ pub(super) fn across(level: Level, rows: Rows<'_>, n: usize, words: &mut Columns
     }
 }
 
-/// As [`across`] for rows that are pairs [`along`] their columns already, as `[words of n, numbers of the words]`: where a
-/// row's last word holds one number, zeros are the last column.
+/// As [`across`] for rows that are words [`along`] their columns already, as `[words of n, numbers of the words]`: where a
+/// row's last word of two holds one number, zeros are the last column.
 pub(super) fn across_words(level: Level, rows: Rows<'_>, n: usize, words: &mut Columns<'_>) {
     match Form::of_bf16(level) {
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         Form::Bf16 => unsafe { pairs::across_words(rows, n, words) },
-        form => unreachable!("words of {form:?} are not pairs"),
+        _ => round(level, rows, n, words),
     }
 }
 

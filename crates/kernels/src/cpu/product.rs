@@ -45,8 +45,8 @@ pub(super) struct Term<'a> {
 }
 
 /// `Σ left · right` of `terms` of `[m, k] · [k, n]`, where `k` counts words of a form, written to the first of `targets`,
-/// or added to what is there, chunk by chunk. Then each row of a tile goes to `finish` while it is near: the row and the column at which
-/// it starts, and that piece of the row of each target.
+/// or added to what is there, chunk by chunk. Then each row of a tile goes to `finish` while it is near: the row and the
+/// column at which it starts, and that piece of the row of each target.
 pub(super) fn product<const N: usize>(
     cpu: &Cpu,
     form: Form,

@@ -105,7 +105,7 @@ pub(super) fn product<const N: usize>(
     });
 }
 
-/// As [`product`] for sums that go nowhere else than to `finish`, as [`product_apart`](product::product_apart) says.
+/// As [`product()`] for sums that go nowhere else than to `finish`, as [`product_apart`](product::product_apart) says.
 pub(super) fn product_apart<const N: usize>(
     cpu: &Cpu,
     [m, n, k]: [usize; 3],

@@ -28,7 +28,7 @@ impl Arithmetic {
         self.form
     }
 
-    /// Whether words of powers are written where the powers are computed ([`powers`](super::powers)).
+    /// Whether words of powers are written where the powers are computed, which AVX-512 alone does (`powers.rs`).
     pub(super) fn rounds_powers(self) -> bool {
         self.form == Form::Bf16
     }

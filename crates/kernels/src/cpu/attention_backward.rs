@@ -11,6 +11,7 @@ use super::functions::exp2_of_negative;
 use super::heads::{Head, heads, size, split};
 use super::lanes::{LANES, dot, mul_add};
 use super::level::multiversion;
+use super::many::Many;
 use super::mask;
 use super::memory::Buffer;
 use super::packing::{Rows, pack, pack_transposed, panels};
@@ -77,14 +78,14 @@ multiversion! {
                 let threshold = head.dropout.threshold();
                 for (column, (score, d_score)) in (0..).zip(pairs) {
                     let stays = mask::stays(key, column, threshold);
-                    let p = exp2_of_negative::<FMA>(mul_add::<FMA>(*score, scale, -log_sum));
+                    let Many([p]) = exp2_of_negative::<FMA, 1>(Many([mul_add::<FMA>(*score, scale, -log_sum)]));
                     let d = f32::from_bits((*d_score * dropout_scale).to_bits() & stays);
                     *score = f32::from_bits((p * dropout_scale).to_bits() & stays);
                     *d_score = p * (d - delta);
                 }
             } else {
                 for (score, d_score) in pairs {
-                    *score = exp2_of_negative::<FMA>(mul_add::<FMA>(*score, scale, -log_sum));
+                    Many([*score]) = exp2_of_negative::<FMA, 1>(Many([mul_add::<FMA>(*score, scale, -log_sum)]));
                     *d_score = *score * (*d_score - delta);
                 }
             }

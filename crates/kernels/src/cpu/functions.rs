@@ -1,8 +1,9 @@
-//! Elementary functions without branches, so that a loop over them vectorises.
+//! Elementary functions without branches.
 //!
 //! NaN goes in and comes out.
 
 use super::lanes::mul_add;
+use super::many::Many;
 
 /// Adding it to a number leaves the nearest integer in the low bits.
 pub(super) const ROUNDER: f32 = 12_582_912.0;
@@ -16,27 +17,34 @@ pub(super) const LOWEST: f32 = -120.0;
 
 /// 2ˣ for `−120 ≤ x ≤ 120`, to 1.2e-7 relative: `2ˣ = 2ⁿ 2ʳ` with `|r| ≤ ½`.
 #[inline(always)]
-fn exp2_near<const FMA: bool>(x: f32) -> f32 {
+fn exp2_near<const FMA: bool, const N: usize>(x: Many<N>) -> Many<N> {
     let shifted = x + ROUNDER;
-    let r = x - (shifted - ROUNDER);
+    let power = horner::<FMA, 7, N>(EXP2, x - (shifted - ROUNDER));
     // The integer stands in the low bits of the rounded number; the shift leaves 2ⁿ as a float.
-    horner::<FMA, 7>(EXP2, r) * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
+    power
+        * shifted.each(
+            #[inline(always)]
+            |shifted| f32::from_bits(shifted.to_bits().wrapping_add(127) << 23),
+        )
 }
 
 /// 2ˣ for x below 120, to 1.2e-7 relative; below −120 it stays what it is there, 7.5e-37.
 #[inline(always)]
-pub(super) fn exp2_of_negative<const FMA: bool>(x: f32) -> f32 {
-    exp2_near::<FMA>(if x < LOWEST { LOWEST } else { x })
+pub(super) fn exp2_of_negative<const FMA: bool, const N: usize>(x: Many<N>) -> Many<N> {
+    exp2_near::<FMA, N>(x.each(
+        #[inline(always)]
+        |x| if x < LOWEST { LOWEST } else { x },
+    ))
 }
 
 /// `Σ coefficients[i] xⁱ`.
 #[inline(always)]
-fn horner<const FMA: bool, const N: usize>(coefficients: [f32; N], x: f32) -> f32 {
-    let mut sum = coefficients[N - 1];
-    let mut i = N - 1;
+fn horner<const FMA: bool, const M: usize, const N: usize>(coefficients: [f32; M], x: Many<N>) -> Many<N> {
+    let mut sum = Many::of(coefficients[M - 1]);
+    let mut i = M - 1;
     while i > 0 {
         i -= 1;
-        sum = mul_add::<FMA>(sum, x, coefficients[i]);
+        sum = sum.mul_add::<FMA>(x, Many::of(coefficients[i]));
     }
     sum
 }
@@ -51,8 +59,9 @@ pub(super) fn ln<const FMA: bool>(x: f32) -> f32 {
     let n = x.to_bits().wrapping_sub(SQRT_HALF).cast_signed() >> 23;
     let m = f32::from_bits(x.to_bits().wrapping_sub((n << 23).cast_unsigned()));
     let f = (m - 1.0) / (m + 1.0);
+    let Many([series]) = horner::<FMA, 5, 1>(P, Many([f * f]));
     // The last product is 0, or NaN where x is.
-    mul_add::<FMA>(n as f32, std::f32::consts::LN_2, f * horner::<FMA, 5>(P, f * f)) + x * 0.0
+    mul_add::<FMA>(n as f32, std::f32::consts::LN_2, f * series) + x * 0.0
 }
 
 /// The error function of `x/√2`, to 2e-7 absolute.
@@ -60,7 +69,7 @@ pub(super) fn ln<const FMA: bool>(x: f32) -> f32 {
 /// `erf(x/√2) = 1 − 2^(x P(x))` for `0 ≤ x ≤ 4√2`; P was fitted to `log₂(1 − erf(x/√2)) / x` for the smallest largest
 /// error of the result (2e-8).
 #[inline(always)]
-pub(super) fn erf_over_sqrt_2<const FMA: bool>(x: f32) -> f32 {
+pub(super) fn erf_over_sqrt_2<const FMA: bool, const N: usize>(x: Many<N>) -> Many<N> {
     const P: [f32; 8] = [
         -1.151_105_3,
         -0.459_208_16,
@@ -72,28 +81,38 @@ pub(super) fn erf_over_sqrt_2<const FMA: bool>(x: f32) -> f32 {
         -2.834_821_8e-6,
     ];
     const FARTHEST: f32 = 5.656_854;
-    let size = if x.abs() > FARTHEST { FARTHEST } else { x.abs() };
-    (1.0 - exp2_near::<FMA>(size * horner::<FMA, 8>(P, size))).copysign(x)
+    let size = x.each(
+        #[inline(always)]
+        |x| if x.abs() > FARTHEST { FARTHEST } else { x.abs() },
+    );
+    let erf = 1.0 - exp2_near::<FMA, N>(size * horner::<FMA, 8, N>(P, size));
+    erf.with(x, f32::copysign)
 }
 
 /// The density of the standard normal distribution, to 3e-7 of its largest value.
 #[inline(always)]
-pub(super) fn density<const FMA: bool>(x: f32) -> f32 {
+pub(super) fn density<const FMA: bool, const N: usize>(x: Many<N>) -> Many<N> {
     /// −½ log₂ e.
     const HALF: f32 = -0.721_347_5;
     /// log₂ of 1/√2π.
     const SHIFT: f32 = -1.325_748_1;
-    exp2_of_negative::<FMA>(mul_add::<FMA>(HALF * x, x, SHIFT))
+    exp2_of_negative::<FMA, N>((HALF * x).mul_add::<FMA>(x, Many::of(SHIFT)))
 }
 
 /// The hyperbolic tangent, to 2e-7 absolute.
 #[inline(always)]
-pub(super) fn tanh<const FMA: bool>(x: f32) -> f32 {
+pub(super) fn tanh<const FMA: bool, const N: usize>(x: Many<N>) -> Many<N> {
     /// Beyond, it is ±1 in f32.
     const FARTHEST: f32 = 20.0;
-    let x = if x < -FARTHEST { -FARTHEST } else { x };
-    let x = if x > FARTHEST { FARTHEST } else { x };
-    1.0 - 2.0 / (exp2_near::<FMA>(2.0 * std::f32::consts::LOG2_E * x) + 1.0)
+    let x = x.each(
+        #[inline(always)]
+        |x| if x < -FARTHEST { -FARTHEST } else { x },
+    );
+    let x = x.each(
+        #[inline(always)]
+        |x| if x > FARTHEST { FARTHEST } else { x },
+    );
+    1.0 - 2.0 / (exp2_near::<FMA, N>(2.0 * std::f32::consts::LOG2_E * x) + 1.0)
 }
 
 #[cfg(test)]
@@ -111,13 +130,16 @@ mod tests {
     fn powers_of_2_are_within_two_units_in_the_last_place() {
         let error = |x: f32, y: f32| (f64::from(y) / f64::from(x).exp2() - 1.0).abs();
         for range in [[-120.0, 119.0], [-20.0, 0.0], [-1.0, 1.0]] {
-            assert!(largest_error(range, |x| error(x, exp2_near::<true>(x))) < 1.2e-7);
-            assert!(largest_error(range, |x| error(x, exp2_near::<false>(x))) < 2.4e-7);
+            assert!(largest_error(range, |x| error(x, exp2_near::<true, 1>(Many([x])).0[0])) < 1.2e-7);
+            assert!(largest_error(range, |x| error(x, exp2_near::<false, 1>(Many([x])).0[0])) < 2.4e-7);
         }
-        assert_eq!(exp2_of_negative::<true>(0.0).to_bits(), 1.0_f32.to_bits());
-        assert!(exp2_of_negative::<true>(f32::NEG_INFINITY) < 1e-36);
+        assert_eq!(exp2_of_negative::<true, 1>(Many([0.0])).0[0].to_bits(), 1.0_f32.to_bits());
+        assert!(exp2_of_negative::<true, 1>(Many([f32::NEG_INFINITY])).0[0] < 1e-36);
         for payload in [0x7fc0_0000, 0x7fc0_0001, 0xffff_ffff_u32] {
-            assert!(exp2_of_negative::<true>(f32::from_bits(payload)).is_nan(), "{payload:x}");
+            assert!(
+                exp2_of_negative::<true, 1>(Many([f32::from_bits(payload)])).0[0].is_nan(),
+                "{payload:x}"
+            );
         }
     }
 
@@ -142,13 +164,24 @@ mod tests {
             (f64::from(y) - (-0.5 * f64::from(x).powi(2)).exp() / std::f64::consts::TAU.sqrt()).abs()
         };
         let tanh_error = |x: f32, y: f32| (f64::from(y) - f64::from(x).tanh()).abs();
-        assert!(largest_error([-8.0, 8.0], |x| erf_error(x, erf_over_sqrt_2::<true>(x))) < 2e-7);
-        assert!(largest_error([-8.0, 8.0], |x| erf_error(x, erf_over_sqrt_2::<false>(x))) < 2e-7);
-        assert!(largest_error([-40.0, 40.0], |x| density_error(x, density::<true>(x))) < 1.2e-7);
-        assert!(largest_error([-40.0, 40.0], |x| density_error(x, density::<false>(x))) < 1.2e-7);
-        assert!(largest_error([-50.0, 50.0], |x| tanh_error(x, tanh::<true>(x))) < 2e-7);
-        assert!(largest_error([-2.0, 2.0], |x| tanh_error(x, tanh::<false>(x))) < 2e-7);
-        assert!(erf_over_sqrt_2::<true>(f32::NAN).is_nan() && tanh::<true>(f32::NAN).is_nan());
-        assert!(density::<true>(f32::NAN).is_nan());
+        assert!(
+            largest_error([-8.0, 8.0], |x| erf_error(x, erf_over_sqrt_2::<true, 1>(Many([x])).0[0])) < 2e-7
+        );
+        assert!(
+            largest_error([-8.0, 8.0], |x| erf_error(x, erf_over_sqrt_2::<false, 1>(Many([x])).0[0])) < 2e-7
+        );
+        assert!(
+            largest_error([-40.0, 40.0], |x| density_error(x, density::<true, 1>(Many([x])).0[0])) < 1.2e-7
+        );
+        assert!(
+            largest_error([-40.0, 40.0], |x| density_error(x, density::<false, 1>(Many([x])).0[0])) < 1.2e-7
+        );
+        assert!(largest_error([-50.0, 50.0], |x| tanh_error(x, tanh::<true, 1>(Many([x])).0[0])) < 2e-7);
+        assert!(largest_error([-2.0, 2.0], |x| tanh_error(x, tanh::<false, 1>(Many([x])).0[0])) < 2e-7);
+        assert!(
+            erf_over_sqrt_2::<true, 1>(Many([f32::NAN])).0[0].is_nan()
+                && tanh::<true, 1>(Many([f32::NAN])).0[0].is_nan()
+        );
+        assert!(density::<true, 1>(Many([f32::NAN])).0[0].is_nan());
     }
 }

@@ -33,6 +33,7 @@ mod left;
 mod level;
 mod linear;
 mod linear_backward;
+mod many;
 mod mask;
 mod memory;
 mod mixture;

@@ -5,6 +5,7 @@ use std::f32::consts::{LN_2, LOG2_E};
 use super::functions::exp2_of_negative;
 use super::lanes::{LANES, dot, largest, tree_sum};
 use super::level::multiversion;
+use super::many::Many;
 use super::{Cpu, row_tile};
 
 /// `row = exp(scale · (row − largest))`; returns scale · largest and the sum.
@@ -16,12 +17,12 @@ pub(super) fn exponentials<const FMA: bool>(scale: f32, row: &mut [f32]) -> [f32
     for chunk in chunks {
         for lane in 0..LANES {
             // The difference first: it is exact for the largest, and never above 0.
-            chunk[lane] = exp2_of_negative::<FMA>((chunk[lane] - largest) * scale);
+            Many([chunk[lane]]) = exp2_of_negative::<FMA, 1>(Many([(chunk[lane] - largest) * scale]));
             sums[lane] += chunk[lane];
         }
     }
     for (sum, x) in sums.iter_mut().zip(rest) {
-        *x = exp2_of_negative::<FMA>((*x - largest) * scale);
+        Many([*x]) = exp2_of_negative::<FMA, 1>(Many([(*x - largest) * scale]));
         *sum += *x;
     }
     [largest * scale * LN_2, tree_sum(sums)]

@@ -1,25 +1,21 @@
 //! The feed-forward layers: a linear layer to more columns, an activation, a linear layer back.
 //!
-//! In bf16, what the second layer reads, what is kept for backward, and the gradient of what the first one gives, are
-//! rounded where they are computed, tile by tile, and never in memory as f32.
+//! In bf16, what the second layer reads and what is kept for backward are rounded where they are computed, tile by tile,
+//! and never in memory as f32; in integers, a block of rows is rounded between the two.
 
 use super::Cpu;
-use super::activation::{apply_biased, apply_in_place, apply_slope};
-use super::bf16_words::{across, along};
+use super::activation::apply_in_place;
+use super::bf16_words::along;
+use super::columns::Columns;
 use super::form::Form;
+use super::int8;
 use super::lanes::LANES;
-use super::linear::{self, Input, weighted_apart};
-use super::linear_backward::{AT_ONCE, Left, input_product, weight_product};
+use super::linear::{self, Input, Product};
 use super::memory::Buffer;
+use super::packing::Rows;
 use super::prepared;
-use super::product::{Term, product, product_apart};
-use super::right::pack_rows;
-use super::rows::add_tile;
-use super::source::{Before, Source};
-use super::squares::prefetch;
-use super::sums::{add_columns, add_rows};
-use super::tiles::{self, Target};
-use crate::{Activation, Affine, FeedForwardBackward, LinearSize, Precision};
+use super::tiles::{self, Target, Tile};
+use crate::{Activation, Affine, LinearSize, Precision};
 
 /// `output = activation(x · W₁ᵀ + b₁) · W₂ᵀ + b₂`; `size` is the first layer's.
 pub(super) fn forward(
@@ -31,8 +27,11 @@ pub(super) fn forward(
     before: Option<&mut [f32]>,
     output: &mut [f32],
 ) {
-    assert!(before.is_none() || size.precision != Precision::Int8, "eight-bit integers have no gradients");
     let x = Input::new(cpu, size, x);
+    if size.precision == Precision::Int8 {
+        assert!(before.is_none(), "eight-bit integers have no gradients");
+        return forward_in_blocks(cpu, size, &x, [wide, narrow], activation, output);
+    }
     let in_f32;
     let activated = if size.precision == Precision::Bf16 {
         Input::Bf16(activated_words(cpu, size, &x, wide, activation, before))
@@ -43,6 +42,42 @@ pub(super) fn forward(
         Input::new(cpu, size.back(), &in_f32)
     };
     linear::forward(cpu, size.back(), &activated, narrow, Activation::Identity, None, output);
+}
+
+/// In integers: a block of rows goes through both layers, since an activated row can be rounded only when it is whole, and
+/// is still near then.
+fn forward_in_blocks(
+    cpu: &Cpu,
+    size: LinearSize,
+    x: &Input<'_>,
+    [wide, narrow]: [Affine<'_, Buffer>; 2],
+    activation: Activation,
+    output: &mut [f32],
+) {
+    let LinearSize { rows, inputs: hidden, outputs: inner, .. } = size;
+    let [wide_panels, narrow_panels] = [(size, wide.weight), (size.back(), narrow.weight)]
+        .map(|(size, weight)| prepared::forward(cpu, size, weight));
+    let widen = Product::new(cpu, size, x, &wide_panels, wide.bias);
+    let (height, stride) = (tiles::block_rows(rows), inner.next_multiple_of(LANES));
+    let blocks = output.chunks_mut((height * hidden).max(1)).enumerate();
+    cpu.each(rows * hidden * inner / 16, blocks, |(number, output)| {
+        let rows = output.len() / hidden;
+        let mut activated = cpu.memory.near(rows * stride);
+        let ranges = Columns::split(&mut activated, stride, tiles::COLUMNS);
+        for (column, mut range) in (0..inner).step_by(tiles::COLUMNS).zip(ranges) {
+            let columns = tiles::COLUMNS.min(inner - column);
+            widen.tile(activation, Tile { row: number * height, column, rows, columns }, &mut range);
+        }
+        let activated = Rows { values: &activated, stride, columns: inner };
+        let activated = Input::Int8(int8::Input::near(cpu, activated, rows));
+        let size = LinearSize { rows, ..size.back() };
+        let whole = Tile { row: 0, column: 0, rows, columns: hidden };
+        Product::new(cpu, size, &activated, &narrow_panels, narrow.bias).tile(
+            Activation::Identity,
+            whole,
+            &mut Columns::whole(output, hidden),
+        );
+    });
 }
 
 /// The words of `activation(x · weightᵀ + bias)`.
@@ -57,13 +92,15 @@ fn activated_words(
     let (form, level) = (Form::of(size.precision, cpu.level), cpu.level);
     let mut words = cpu.memory.scratch(size.rows * form.words(size.outputs));
     if let Some(before) = before {
-        let (Affine { weight, bias }, targets) =
-            (layer, [Target::along(&mut words, form), Target::along(before, form)]);
-        weighted_apart(cpu, size, x, weight, targets, |tile, sums, [mut words, mut before]| {
+        let weight = prepared::forward(cpu, size, layer.weight);
+        let product = Product::new(cpu, size, x, &weight, layer.bias);
+        let targets = [Target::along(&mut words, form), Target::along(before, form)];
+        product.tiles(targets, |tile, sums, [mut words, mut before]| {
             // A row's words are asked for while another pass goes over its sums.
             for (row, sums) in sums.chunks_exact_mut(tile.stride()).enumerate() {
                 before.ask(row);
-                apply_biased(level, Activation::Identity, &bias[tile.column..], &mut sums[..tile.columns]);
+                let at = [tile.row + row, tile.column];
+                product.finish(Activation::Identity, at, &mut sums[..tile.columns]);
             }
             along(level, tile.sums(sums), tile.rows, &mut before);
             for (row, sums) in sums.chunks_exact_mut(tile.stride()).enumerate() {
@@ -78,99 +115,37 @@ fn activated_words(
     words
 }
 
-/// Adds the parameters' gradients, and that of `x` to `dx`; `size` is the first layer's.
-pub(super) fn backward_add(
-    cpu: &Cpu,
-    size: LinearSize,
-    activation: Activation,
-    layers: FeedForwardBackward<'_, Buffer>,
-    dx: &mut [f32],
-) {
-    let FeedForwardBackward { x, before, d_output, weights: [wide, narrow], gradients } = layers;
-    let LinearSize { inputs: hidden, outputs: inner, precision, .. } = size;
-    let [d_wide, d_narrow] = gradients;
-    let (wide, narrow) = (prepared::backward(cpu, size, wide), prepared::backward(cpu, size.back(), narrow));
-    let (x, before) =
-        (Source::of(x), Before::new(before, Form::beside(precision, cpu.level), inner, activation));
-    for first in (0..size.rows).step_by(AT_ONCE) {
-        let size = LinearSize { rows: AT_ONCE.min(size.rows - first), ..size };
-        let widened = {
-            let before = before.from(first);
-            let packed = pack_rows(cpu, precision, Source::Activated(before), inner, size.rows);
-            let d_output = &d_output[first * hidden..][..size.rows * hidden];
-            let left = Left::new(cpu, precision, d_output, d_narrow.bias);
-            let term = Term { left: left.rows(), right: &narrow };
-            let (widened, ()) = cpu.join(
-                || widened_gradient(cpu, size.back(), term, before, d_wide.bias),
-                || weight_product(cpu, size.back(), left.columns(), &packed, true, d_narrow.weight),
-            );
-            widened
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Key, Level, Ops as _};
+
+    fn check(level: Level, rows: usize, hidden: usize, inner: usize) {
+        let cpu = Cpu::with_level(2, level);
+        let draw = |purpose: &str, n: usize| {
+            let key = Key::new(1).purpose(purpose);
+            cpu.upload(&(0..n).map(|i| key.with(i as u64).normal() as f32).collect::<Vec<_>>())
         };
-        let packed = pack_rows(cpu, precision, x.from(first, hidden), hidden, size.rows);
-        let term = Term { left: widened.rows(), right: &wide };
-        let dx = &mut dx[first * hidden..][..size.rows * hidden];
-        cpu.join(
-            || input_product(cpu, size, &[term], true, dx),
-            || weight_product(cpu, size, widened.columns(), &packed, true, d_wide.weight),
-        );
+        let size = LinearSize { rows, inputs: hidden, outputs: inner, precision: Precision::Int8 };
+        let x = draw("x", rows * hidden);
+        let weights = ["wide", "narrow"].map(|purpose| draw(purpose, hidden * inner));
+        let biases = [draw("bias", inner), draw("bias back", hidden)];
+        let [wide, narrow] = [0, 1].map(|i| Affine { weight: &weights[i], bias: &biases[i] });
+        let [mut at_once, mut in_turn] = [(); 2].map(|()| cpu.zeros(rows * hidden));
+        cpu.feed_forward(size, &x, [wide, narrow], Activation::Gelu, None, &mut at_once);
+        let mut activated = cpu.zeros(rows * inner);
+        cpu.linear(size, &x, wide, Activation::Gelu, None, &mut activated);
+        cpu.linear(size.back(), &activated, narrow, Activation::Identity, None, &mut in_turn);
+        let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&at_once), bits(&in_turn), "{level}: {rows} rows of {hidden} and {inner}");
     }
-}
 
-/// `(d_output · weight) ⊙ activation'(before)` for the layer back, whose columns' sums are added to `d_bias`.
-fn widened_gradient(
-    cpu: &Cpu,
-    size: LinearSize,
-    term: Term<'_>,
-    before: Before<'_>,
-    d_bias: &mut [f32],
-) -> Left<'static> {
-    let LinearSize { rows, inputs: inner, outputs, precision } = size;
-    let (form, level) = (Form::of(precision, cpu.level), cpu.level);
-    let sizes = [rows, inner, form.words(outputs)];
-    if precision == Precision::F32 {
-        let mut widened = cpu.memory.scratch(rows * inner);
-        product(cpu, form, sizes, &[term], false, [&mut widened], |at, [row]| {
-            slope(cpu, before, at, &mut [], row);
-        });
-        add_columns(cpu, &widened, d_bias);
-        return Left::Own(widened);
-    }
-    let [mut along_words, mut across_words] =
-        [rows * form.words(inner), form.words(rows) * inner].map(|len| cpu.memory.scratch(len));
-    let mut slots = cpu.memory.zeros(rows.div_ceil(tiles::ROWS) * inner);
-    let targets = [
-        Target::along(&mut along_words, form),
-        Target::across(&mut across_words, form),
-        Target::slots(&mut slots),
-    ];
-    product_apart(
-        cpu,
-        form,
-        sizes,
-        &[term],
-        targets,
-        |tile, sums, [mut as_rows, mut as_columns, mut slot]| {
-            let mut room = cpu.memory.near(tile.columns);
-            for (row, sums) in sums.chunks_exact_mut(tile.stride()).enumerate() {
-                let sums = &mut sums[..tile.columns];
-                as_rows.ask(row);
-                as_columns.ask(row / form.numbers());
-                slope(cpu, before, [tile.row + row, tile.column], &mut room, sums);
-                add_tile(level, sums, slot.row(0));
+    #[test]
+    fn integers_in_blocks_are_the_bits_of_one_layer_after_the_other() {
+        for level in Level::available() {
+            for [rows, hidden, inner] in [[1, 7, 9], [13, 26, 401], [97, 33, 64], [300, 40, 800]] {
+                check(level, rows, hidden, inner);
             }
-            along(level, tile.sums(sums), tile.rows, &mut as_rows);
-            across(level, tile.sums(sums), tile.rows, &mut as_columns);
-        },
-    );
-    add_rows(level, &slots, d_bias);
-    Left::Words { along: along_words, across: across_words }
-}
-
-/// `gradient *= activation'(before)` for a piece of a row.
-fn slope(cpu: &Cpu, before: Before<'_>, at: [usize; 2], room: &mut [f32], gradient: &mut [f32]) {
-    let words = before.words(at, gradient.len());
-    // The next row's are a page away.
-    let next = words.as_ptr().wrapping_add(before.stride());
-    (0..words.len()).step_by(LANES).for_each(|i| prefetch(next.wrapping_add(i)));
-    apply_slope(cpu.level, before.activation, before.numbers(cpu, words, room), gradient);
+        }
+    }
 }

@@ -41,26 +41,93 @@ impl<'a> Input<'a> {
     }
 }
 
+/// A layer's product, and what its sums become.
+pub(super) struct Product<'a> {
+    cpu: &'a Cpu,
+    /// Rows, outputs, and words of the inner index.
+    shape: [usize; 3],
+    form: Form,
+    term: Term<'a>,
+    bias: &'a [f32],
+    /// What integers stand for.
+    integers: Option<(&'a int8::Input, &'a int8::Weight)>,
+}
+
+impl<'a> Product<'a> {
+    /// `x · weightᵀ + bias` of these sizes, with the weight's layout ([`prepared::forward`]).
+    pub(super) fn new(
+        cpu: &'a Cpu,
+        LinearSize { rows, inputs, outputs, precision }: LinearSize,
+        x: &'a Input<'_>,
+        weight: &'a Layout,
+        bias: &'a [f32],
+    ) -> Self {
+        let form = Form::of(precision, cpu.level);
+        let (left, right, integers) = match (x, weight) {
+            (Input::Int8(x), Layout::Int8(weight)) => (x.words(), weight.panels(), Some((x, weight))),
+            _ => (x.floats(), weight.floats(), None),
+        };
+        let term = Term { left: Operand::plain(left), right };
+        Self { cpu, shape: [rows, outputs, form.words(inputs)], form, term, bias, integers }
+    }
+
+    /// [`product::product`], whose rows' pieces are to be [finished](Self::finish).
+    fn rows<const N: usize>(
+        &self,
+        targets: [&mut [f32]; N],
+        finish: impl Fn([usize; 2], [&mut [f32]; N]) + Send + Sync,
+    ) {
+        product::product(self.cpu, self.form, self.shape, &[self.term], false, targets, finish);
+    }
+
+    /// [`product::product_apart`], whose sums are to be [finished](Self::finish).
+    pub(super) fn tiles<const N: usize>(
+        &self,
+        targets: [Target<'_>; N],
+        finish: impl Fn(Tile, &mut [f32], [Columns<'_>; N]) + Send + Sync,
+    ) {
+        product::product_apart(self.cpu, self.form, self.shape, &[self.term], targets, finish);
+    }
+
+    /// One tile on this thread, finished.
+    pub(super) fn tile(&self, activation: Activation, tile: Tile, output: &mut Columns<'_>) {
+        product::sum_tile(self.cpu, self.form, self.shape, &[self.term], tile, false, output);
+        for row in 0..tile.rows {
+            self.finish(activation, [tile.row + row, tile.column], &mut output.row(row)[..tile.columns]);
+        }
+    }
+
+    /// `sums = activation(what they stand for + bias)` for a piece of a row, which starts at this row and output.
+    pub(super) fn finish(&self, activation: Activation, [row, output]: [usize; 2], sums: &mut [f32]) {
+        let (level, bias) = (self.cpu.level, &self.bias[output..][..sums.len()]);
+        if let Some((x, weight)) = self.integers {
+            weight.rescale(level, x.row(row), output, bias, sums);
+            activation::apply_in_place(level, activation, sums);
+        } else {
+            activation::apply_biased(level, activation, bias, sums);
+        }
+    }
+}
+
 /// `output = activation(x · weightᵀ + bias)`.
 pub(super) fn forward(
     cpu: &Cpu,
     size: LinearSize,
     x: &Input<'_>,
-    layer: Affine<'_, Buffer>,
+    Affine { weight, bias }: Affine<'_, Buffer>,
     activation: Activation,
     before: Option<&mut [f32]>,
     output: &mut [f32],
 ) {
-    let (bias, level) = (&layer.bias[..], cpu.level);
+    let weight = prepared::forward(cpu, size, weight);
+    let product = Product::new(cpu, size, x, &weight, bias);
     if let Some(before) = before {
-        weighted(cpu, size, x, layer.weight, [before, output], |[_, column], [before, output]| {
-            activation::apply_biased(level, Activation::Identity, &bias[column..][..before.len()], before);
-            activation::apply(level, activation, before, output);
+        product.rows([before, output], |at, [before, output]| {
+            product.finish(Activation::Identity, at, before);
+            activation::apply(cpu.level, activation, before, output);
         });
     } else {
-        weighted(cpu, size, x, layer.weight, [output], |[_, column], [output]| {
-            activation::apply_biased(level, activation, &bias[column..][..output.len()], output);
-        });
+        product.rows([output], |at, [output]| product.finish(activation, at, output));
     }
 }
 
@@ -73,53 +140,14 @@ pub(super) fn forward_words(
     activation: Activation,
     words: &mut [f32],
 ) {
-    let target = Target::along(words, Form::of_bf16(cpu.level));
-    weighted_apart(cpu, size, x, weight, [target], |tile, sums, [mut words]| {
+    let weight = prepared::forward(cpu, size, weight);
+    let product = Product::new(cpu, size, x, &weight, bias);
+    product.tiles([Target::along(words, Form::of_bf16(cpu.level))], |tile, sums, [mut words]| {
         for (row, sums) in sums.chunks_exact_mut(tile.stride()).enumerate() {
             // A row's words are asked for while another pass goes over its sums.
             words.ask(row);
-            activation::apply_biased(cpu.level, activation, &bias[tile.column..], &mut sums[..tile.columns]);
+            product.finish(activation, [tile.row + row, tile.column], &mut sums[..tile.columns]);
         }
         along(cpu.level, tile.sums(sums), tile.rows, &mut words);
     });
-}
-
-/// `x · weightᵀ` with the weight's layout, which is made for this product where none of its precision was prepared.
-fn weighted<const N: usize>(
-    cpu: &Cpu,
-    size: LinearSize,
-    x: &Input<'_>,
-    weight: &Buffer,
-    targets: [&mut [f32]; N],
-    finish: impl Fn([usize; 2], [&mut [f32]; N]) + Send + Sync,
-) {
-    let LinearSize { rows, inputs, outputs, precision } = size;
-    let weight = &*prepared::forward(cpu, size, weight);
-    if let (Input::Int8(x), Layout::Int8(weight)) = (x, weight) {
-        int8::product(cpu, [rows, outputs, inputs], x, weight, targets, finish);
-    } else {
-        let form = Form::of(precision, cpu.level);
-        let term = Term { left: Operand::plain(x.floats()), right: weight.floats() };
-        product::product(cpu, form, [rows, outputs, form.words(inputs)], &[term], false, targets, finish);
-    }
-}
-
-/// The same where the sums of a tile go nowhere else than to `finish`, as [`product::product_apart`] says.
-pub(super) fn weighted_apart<const N: usize>(
-    cpu: &Cpu,
-    size: LinearSize,
-    x: &Input<'_>,
-    weight: &Buffer,
-    targets: [Target<'_>; N],
-    finish: impl Fn(Tile, &mut [f32], [Columns<'_>; N]) + Send + Sync,
-) {
-    let LinearSize { rows, inputs, outputs, precision } = size;
-    let weight = &*prepared::forward(cpu, size, weight);
-    if let (Input::Int8(x), Layout::Int8(weight)) = (x, weight) {
-        int8::product_apart(cpu, [rows, outputs, inputs], x, weight, targets, finish);
-    } else {
-        let form = Form::of(precision, cpu.level);
-        let term = Term { left: Operand::plain(x.floats()), right: weight.floats() };
-        product::product_apart(cpu, form, [rows, outputs, form.words(inputs)], &[term], targets, finish);
-    }
 }

@@ -8,7 +8,8 @@ use super::norm::Norm;
 use super::prepared::Prepared;
 use super::{
     Cpu, SMALL, TILE, activation, adamw, attention, attention_backward, contrastive, embedding, feed_forward,
-    linear, linear_backward, mixture, norm, normalize, pooling, projection, rows, softmax,
+    feed_forward_backward, linear, linear_backward, mixture, norm, normalize, pooling, projection, rows,
+    softmax,
 };
 use crate::{
     Activation, AdamwStep, Affine, AffineGradient, Agreement, AttentionInputs, ContrastiveInputs, Dropout,
@@ -216,7 +217,7 @@ impl Ops for Cpu {
         layers: FeedForwardBackward<'_, Buffer>,
         dx: &mut Buffer,
     ) {
-        feed_forward::backward_add(self, size, activation, layers, dx);
+        feed_forward_backward::backward_add(self, size, activation, layers, dx);
     }
 
     fn activate(&self, activation: Activation, before: &Buffer, output: &mut Buffer) {

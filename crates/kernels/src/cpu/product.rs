@@ -89,7 +89,7 @@ fn tile_sums(cpu: &Cpu, form: Form, size: [usize; 3], terms: &[Term<'_>], tile: 
 }
 
 /// Writes a tile's sums, or adds them to what is there.
-fn sum_tile(
+pub(super) fn sum_tile(
     cpu: &Cpu,
     form: Form,
     [m, _, k]: [usize; 3],

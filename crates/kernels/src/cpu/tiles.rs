@@ -11,10 +11,13 @@ use super::packing::Rows;
 pub(super) const ROWS: usize = 96;
 
 /// Columns of a tile, when there are rows enough to go round.
-const COLUMNS: usize = 384;
+pub(super) const COLUMNS: usize = 384;
 
 /// The least columns of a tile.
 const FEWEST_COLUMNS: usize = 64;
+
+/// The least rows of a block: what AVX-512's registers hold.
+const FEWEST_ROWS: usize = 12;
 
 /// Tiles below which the columns are cut finer, so that threads share short batches.
 const TILES: usize = 16;
@@ -94,6 +97,11 @@ pub(super) fn each_tile<const N: usize>(
     let tiles = places([m, n], width)
         .map(|tile| (tile, targets.each_mut().map(|pieces| pieces.next().expect("a piece a tile"))));
     cpu.each(m * n * k / 16, tiles, |(tile, targets)| work(tile, targets));
+}
+
+/// Rows of a block of whole rows of a result with `m` rows; it depends on the shape alone.
+pub(super) fn block_rows(m: usize) -> usize {
+    m.div_ceil(TILES).next_multiple_of(FEWEST_ROWS).min(ROWS)
 }
 
 /// Columns of a tile of a result with `m` rows and `n` columns; it depends on the shape alone.

@@ -7,15 +7,17 @@
 //! taken off. Where there is no instruction for bytes, integers are multiplied in pairs of sixteen bits.
 //! Sums of integers do not depend on the order, so that all levels give the same bytes up to the scaling.
 
+mod grid;
+mod input;
+
+use grid::{LARGEST, STEPS, round_output};
+pub(super) use input::Input;
+
 use super::Cpu;
-use super::columns::Columns;
 use super::form::Form;
-use super::int8_grid::{LARGEST, STEPS, round_input, round_output};
-use super::level::multiversion;
+use super::level::{Level, multiversion};
 use super::memory::Buffer;
-use super::product::{self, Operand, Term};
 use super::right::pack_transpose;
-use super::tiles::{ROWS, Target, Tile};
 
 /// Inner indices whose sums of products always fit in 32 bits.
 const MOST_INPUTS: usize = i32::MAX as usize / (STEPS * LARGEST) as usize;
@@ -39,95 +41,57 @@ impl Weight {
         let mut words = cpu.memory.zeros(outputs * depth);
         let rows = weight.chunks_exact(inputs.max(1)).zip(words.chunks_exact_mut(depth.max(1)));
         let rounded = cpu.map(weight.len(), rows, |(row, words)| round_output(cpu.level, form, row, words));
-        let (steps, sums) = rounded.into_iter().unzip();
+        let (mut steps, mut sums): (Vec<_>, Vec<_>) = rounded.into_iter().unzip();
+        // Without inputs there was nothing to round.
+        steps.resize(outputs, 0.0);
+        sums.resize(outputs, 0);
         let panels = pack_transpose(cpu, &words, outputs, depth);
         Self { panels, steps, sums }
     }
 
-    /// What the sums of a row stand for, from an output on.
-    fn rescale(&self, cpu: &Cpu, (step, excess): (f32, i32), output: usize, sums: &mut [f32]) {
-        rescale(cpu.level, step, excess, &self.steps[output..], &self.sums[output..], sums);
+    /// As the right operand of products.
+    pub(super) fn panels(&self) -> &[f32] {
+        &self.panels
     }
-}
 
-/// A left operand `[m, k]`, each row rounded by its own scale.
-pub(super) struct Input {
-    /// `[m, words]`.
-    words: Buffer,
-    /// The step of each row, and by how much its integers are too large, `[m]`.
-    rows: Vec<(f32, i32)>,
-}
-
-impl Input {
-    /// Rounds `x`.
-    pub(super) fn new(cpu: &Cpu, x: &[f32], m: usize, k: usize) -> Self {
-        assert!(x.len() >= m * k, "{m} rows of {k} in a buffer that is too short");
-        let form = Form::of_integers(cpu.level);
-        let depth = form.words(k);
-        let (mut words, mut rows) = (cpu.memory.scratch(m * depth), vec![(0.0, 0); m]);
-        let tiles = x[..m * k]
-            .chunks((ROWS * k).max(1))
-            .zip(words.chunks_mut((ROWS * depth).max(1)))
-            .zip(rows.chunks_mut(ROWS));
-        cpu.each(m * k, tiles, |((x, words), rows)| {
-            for ((x, words), row) in x.chunks_exact(k).zip(words.chunks_exact_mut(depth)).zip(rows) {
-                *row = round_input(cpu.level, form, x, words);
-            }
-        });
-        Self { words, rows }
+    /// What the sums of a piece of an input's row stand for, with a bias, in place; it starts at this output.
+    pub(super) fn rescale(
+        &self,
+        level: Level,
+        (step, excess): (f32, i32),
+        output: usize,
+        bias: &[f32],
+        sums: &mut [f32],
+    ) {
+        rescale(level, step, excess, &self.steps[output..], &self.sums[output..], bias, sums);
     }
 }
 
 multiversion! {
-    /// Integer sums to what they stand for, in place; each is too large by `excess` times its output's sum.
-    fn rescale(step: f32, excess: i32, steps: &[f32], sums_of_outputs: &[i32], sums: &mut [f32]) {
-        for ((sum, of_output), output_step) in sums.iter_mut().zip(sums_of_outputs).zip(steps) {
+    /// Integer sums to what they stand for with a bias, in place; each is too large by `excess` times its output's sum.
+    fn rescale(step: f32, excess: i32, steps: &[f32], sums_of_outputs: &[i32], bias: &[f32], sums: &mut [f32]) {
+        for (((sum, of_output), output_step), bias) in sums.iter_mut().zip(sums_of_outputs).zip(steps).zip(bias) {
             let exact = sum.to_bits().cast_signed().wrapping_sub(excess.wrapping_mul(*of_output));
-            *sum = exact as f32 * (step * output_step);
+            *sum = exact as f32 * (step * output_step) + bias;
         }
     }
-}
-
-/// `x · weightᵀ` for `x [m, k]` and a weight of `n` outputs, as [`product`](product::product) says.
-pub(super) fn product<const N: usize>(
-    cpu: &Cpu,
-    [m, n, k]: [usize; 3],
-    Input { words, rows }: &Input,
-    weight: &Weight,
-    targets: [&mut [f32]; N],
-    finish: impl Fn([usize; 2], [&mut [f32]; N]) + Send + Sync,
-) {
-    let form = Form::of_integers(cpu.level);
-    let term = Term { left: Operand::plain(words), right: &weight.panels };
-    product::product(cpu, form, [m, n, form.words(k)], &[term], false, targets, |[row, column], targets| {
-        weight.rescale(cpu, rows[row], column, targets[0]);
-        finish([row, column], targets);
-    });
-}
-
-/// As [`product()`] for sums that go nowhere else than to `finish`, as [`product_apart`](product::product_apart) says.
-pub(super) fn product_apart<const N: usize>(
-    cpu: &Cpu,
-    [m, n, k]: [usize; 3],
-    Input { words, rows }: &Input,
-    weight: &Weight,
-    targets: [Target<'_>; N],
-    finish: impl Fn(Tile, &mut [f32], [Columns<'_>; N]) + Send + Sync,
-) {
-    let form = Form::of_integers(cpu.level);
-    let term = Term { left: Operand::plain(words), right: &weight.panels };
-    product::product_apart(cpu, form, [m, n, form.words(k)], &[term], targets, |tile, sums, targets| {
-        for (row, sums) in rows[tile.row..].iter().zip(sums.chunks_exact_mut(tile.stride())) {
-            weight.rescale(cpu, *row, tile.column, &mut sums[..tile.columns]);
-        }
-        finish(tile, sums, targets);
-    });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Key, Level, Ops as _};
+    use crate::{Activation, Affine, Key, LinearSize, Ops as _, Precision};
+
+    /// A layer of `k` inputs and as many outputs as `bias` has.
+    fn linear(cpu: &Cpu, k: usize, x: &[f32], weight: &[f32], bias: &[f32]) -> Buffer {
+        let size =
+            LinearSize { rows: x.len() / k, inputs: k, outputs: bias.len(), precision: Precision::Int8 };
+        let [x, weight, bias] = [x, weight, bias].map(|values| cpu.upload(values));
+        let mut output = cpu.zeros(size.rows * size.outputs);
+        let layer = Affine { weight: &weight, bias: &bias };
+        cpu.linear(size, &x, layer, Activation::Identity, None, &mut output);
+        output
+    }
 
     /// A product of `[m, k]` and `[n, k]ᵀ` in integers against the same integers in f64.
     fn check(level: Level, m: usize, n: usize, k: usize) {
@@ -135,11 +99,8 @@ mod tests {
         let draw = |purpose: &str, n: usize| -> Vec<f32> {
             (0..n).map(|i| Key::new(1).purpose(purpose).with(i as u64).normal() as f32).collect()
         };
-        let (x, weight) = (draw("x", m * k), draw("weight", n * k));
-        let mut out = cpu.zeros(m * n);
-        let input = Input::new(&cpu, &x, m, k);
-        let weights = Weight::new(&cpu, n, k, &weight);
-        product(&cpu, [m, n, k], &input, &weights, [&mut out], product::as_it_is);
+        let (x, weight, bias) = (draw("x", m * k), draw("weight", n * k), draw("bias", n));
+        let out = linear(&cpu, k, &x, &weight, &bias);
         let round = |row: &[f32], range: f32, steps: f32| -> (Vec<f64>, f64) {
             let integers = row.iter().map(|x| f64::from((x * (steps / range)).round_ties_even())).collect();
             (integers, f64::from(range / steps))
@@ -153,9 +114,10 @@ mod tests {
                 let weight = &weight[column * k..][..k];
                 let (right, right_scale) = round(weight, highest(weight).max(lowest(weight)), 127.0);
                 let sum: f64 = left.iter().zip(&right).map(|(a, b)| a * b).sum();
-                let (expected, found) = (sum * left_scale * right_scale, f64::from(out[row * n + column]));
+                let (product, bias) = (sum * left_scale * right_scale, f64::from(bias[column]));
+                let (expected, found) = (product + bias, f64::from(out[row * n + column]));
                 assert!(
-                    (found - expected).abs() <= 1e-6 * expected.abs() + 1e-9,
+                    (found - expected).abs() <= 1e-6 * (product.abs() + bias.abs()) + 1e-9,
                     "{level} {m}×{n}×{k}, row {row}, column {column}: {found}, expected {expected}"
                 );
             }
@@ -188,9 +150,7 @@ mod tests {
                 // 1 and -1 lie halfway between two of 255 steps: they are 127 and -128.
                 (&half, &half, 1.0),
             ] {
-                let mut out = cpu.zeros(1);
-                let (weights, input) = (Weight::new(&cpu, 1, k, weight), Input::new(&cpu, x, 1, k));
-                product(&cpu, [1, 1, k], &input, &weights, [&mut out], product::as_it_is);
+                let out = linear(&cpu, k, x, weight, &[0.0]);
                 let mean = out[0] / k as f32;
                 assert!((mean - expected).abs() < 1e-5, "{level}: {mean} for {expected}");
             }

@@ -1,10 +1,10 @@
 //! Rows rounded to the integers of products: each has a grid of its own, of which zero is a step.
 
-use super::form::Form;
-use super::functions::ROUNDER;
-use super::lanes::{LANES, Lanes, tree, tree_sum};
-use super::level::multiversion;
-use super::memory::{bytes_mut, words_mut};
+use crate::cpu::form::Form;
+use crate::cpu::functions::ROUNDER;
+use crate::cpu::lanes::{LANES, Lanes, tree, tree_sum};
+use crate::cpu::level::multiversion;
+use crate::cpu::memory::{bytes_mut, words_mut};
 
 /// The largest number that a weight is rounded to.
 pub(super) const LARGEST: i32 = 127;

@@ -2,8 +2,8 @@
 
     python tools/compare_speed.py --sbmoe target/release/sbmoe --peers PEERS --model MODEL --data DATA/scifact encode train
 
-PEERS is the folder of the programs that do the work with PyTorch, sentence-transformers and ONNX Runtime; each prints one
-line of JSON.  Encoding is timed with everything that the command does (loading the model and writing the index included)
+PEERS is the folder of the programs that do the work with PyTorch, sentence-transformers and ONNX Runtime; `time_encoding.py`
+beside this one does it with OpenVINO and PyTorch's compiler, `time_compiled.py` trains with that.  Each prints one line of JSON.  Encoding is timed with everything that the command does (loading the model and writing the index included)
 and the peers without their loading.  Training is timed over the steps after the first two, training of the block on a frozen
 encoder in pairs a second after the first twenty; its vectors are made by the first run and found by the others.
 An encoding's GOP/s are the operations of its products and of attention at the mean length, for the share of the limit that
@@ -39,6 +39,7 @@ arguments = parser.parse_args()
 TEMPORARY = tempfile.TemporaryDirectory()
 WORK = arguments.work_folder or Path(TEMPORARY.name)
 WORK.mkdir(parents=True, exist_ok=True)
+TOOLS = Path(__file__).parent
 
 
 def measured(command):
@@ -51,14 +52,18 @@ def measured(command):
 
 
 def peer(program, *switches):
-    out, memory = measured([sys.executable, arguments.peers / program, "--model", arguments.model, *switches])
+    out, memory = measured([sys.executable, *program, "--model", arguments.model, *switches])
     return json.loads(out.splitlines()[-1])["tokens_per_s"], memory
 
 
 def encode_peer(engine):
-    corpus = arguments.data / "corpus.jsonl.gz"
     switches = ["--limit", arguments.documents, "--engine", engine, "--out", WORK / f"{engine}.npy"]
-    return peer("encode.py", "--corpus", corpus, *switches)
+    if "-" in engine and not engine.startswith(("torch", "ort")):
+        program = TOOLS / "time_encoding.py"
+        switches += ["--batch-size", 16]  # OpenVINO's best; both compilers lose a tenth with 32
+    else:
+        program = arguments.peers / "encode.py"
+    return peer([program], "--corpus", arguments.data / "corpus.jsonl.gz", *switches)
 
 
 def encode_ours(precision):
@@ -104,7 +109,12 @@ def train_ours(precision):
 
 
 def train_peer(*switches):
-    return peer("train.py", "--data", arguments.data, "--steps", arguments.steps, *switches)
+    return peer([arguments.peers / "train.py"], "--data", arguments.data, "--steps", arguments.steps, *switches)
+
+
+def train_compiled(*switches):
+    program = [TOOLS / "time_compiled.py", arguments.peers / "train.py"]
+    return peer(program, "--data", arguments.data, "--steps", arguments.steps, "--warmup", 4, *switches)
 
 
 def frozen_ours():
@@ -117,16 +127,23 @@ def frozen_ours():
 
 
 def frozen_peer():
-    out, memory = measured([sys.executable, Path(__file__).parent / "time_frozen_block.py"])
+    out, memory = measured([sys.executable, TOOLS / "time_frozen_block.py"])
     return json.loads(out.splitlines()[-1])["pairs_per_s"], memory
 
 
+def encoding(precision, engines):
+    return lambda: encode_ours(precision), {engine: lambda engine=engine: encode_peer(engine) for engine in engines}
+
+
 CONTESTS = {
-    "encode": (lambda: encode_ours("f32"), {e: lambda e=e: encode_peer(e) for e in ["ort", "torch", "st"]}),
-    "bf16": (lambda: encode_ours("bf16"), {"torch-bf16": lambda: encode_peer("torch-bf16")}),
-    "int8": (lambda: encode_ours("int8"), {e: lambda e=e: encode_peer(e) for e in ["ort-int8"]}),
-    "train": (lambda: train_ours("f32"), {"torch": train_peer}),
-    "train-bf16": (lambda: train_ours("bf16"), {"autocast": lambda: train_peer("--bf16")}),
+    "encode": encoding("f32", ["openvino-f32", "ort", "torch", "st", "compiled-f32"]),
+    "bf16": encoding("bf16", ["openvino-bf16", "torch-bf16", "compiled-bf16"]),
+    "int8": encoding("int8", ["openvino-int8", "ort-int8"]),
+    "train": (lambda: train_ours("f32"), {"torch": train_peer, "compiled": train_compiled}),
+    "train-bf16": (
+        lambda: train_ours("bf16"),
+        {"autocast": lambda: train_peer("--bf16"), "compiled": lambda: train_compiled("--bf16")},
+    ),
     "frozen": (frozen_ours, {"torch": frozen_peer}),
 }
 for work in arguments.work:
@@ -136,11 +153,11 @@ for work in arguments.work:
         speed, memory = (statistics.median(r[name][i] for r in rounds) for i in (0, 1))
         unit = "pairs" if work == "frozen" else "tokens"
         ratio = statistics.median(r["sbmoe"][0] / r[name][0] for r in rounds)
-        print(f"{work:10} {name:9} {speed:8.0f} {unit}/s {memory:7.0f} MB   sbmoe/{name} {ratio:.2f}", flush=True)
+        print(f"{work:10} {name:13} {speed:8.0f} {unit}/s {memory:7.0f} MB   sbmoe/{name} {ratio:.2f}", flush=True)
     if work in ["encode", "bf16", "int8"]:
-        print(f"{work:10} sbmoe     {RATES['f32' if work == 'encode' else work]:.0f} GOP/s", flush=True)
+        print(f"{work:10} sbmoe         {RATES['f32' if work == 'encode' else work]:.0f} GOP/s", flush=True)
         if not (WORK / "torch.npy").exists():
             encode_peer("torch")
         for engine in ["sbmoe", *(name for name in peers if name != "torch")]:
             difference, cosine = agreement(engine)
-            print(f"{work:10} {engine:9} differs from PyTorch in f32 by {difference:.1e}, cosine {cosine:.6f} or more", flush=True)
+            print(f"{work:10} {engine:13} differs from PyTorch in f32 by {difference:.1e}, cosine {cosine:.6f} or more", flush=True)

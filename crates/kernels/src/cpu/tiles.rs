@@ -99,9 +99,10 @@ pub(super) fn each_tile<const N: usize>(
     cpu.each(m * n * k / 16, tiles, |(tile, targets)| work(tile, targets));
 }
 
-/// Rows of a block of whole rows of a result with `m` rows; it depends on the shape alone.
-pub(super) fn block_rows(m: usize) -> usize {
-    m.div_ceil(TILES).next_multiple_of(FEWEST_ROWS).min(ROWS)
+/// Rows of a block of whole rows of a result with `m` rows, unless these are too few to go round; it depends on the shape
+/// alone.
+pub(super) fn block_rows(m: usize) -> Option<usize> {
+    (m >= TILES * FEWEST_ROWS).then(|| m.div_ceil(TILES).next_multiple_of(FEWEST_ROWS).min(ROWS))
 }
 
 /// Columns of a tile of a result with `m` rows and `n` columns; it depends on the shape alone.

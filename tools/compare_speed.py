@@ -2,9 +2,12 @@
 
     python tools/compare_speed.py --sbmoe target/release/sbmoe --peers PEERS --model MODEL --data DATA/scifact encode train
 
-PEERS is the folder of the programs that do the work with PyTorch, sentence-transformers and ONNX Runtime; `time_encoding.py`
-beside this one does it with OpenVINO and PyTorch's compiler, `time_compiled.py` trains with that.  Each prints one line of JSON.  Encoding is timed with everything that the command does (loading the model and writing the index included)
-and the peers without their loading.  Training is timed over the steps after the first two, training of the block on a frozen
+PEERS is the folder of the programs that do the work with PyTorch, sentence-transformers and ONNX Runtime; beside this one,
+`time_encoding.py` does it with OpenVINO and PyTorch's compiler, and `time_compiled.py` trains with the latter.  Each prints
+one line of JSON.
+Encoding is timed with everything that the command does (loading the model and writing the index included), and the peers
+without their loading; OpenVINO and compiled models in their second pass, in the better of two batch sizes, the others in their
+first.  Training is timed over the steps after the first two (compiled, after four), training of the block on a frozen
 encoder in pairs a second after the first twenty; its vectors are made by the first run and found by the others.
 An encoding's GOP/s are the operations of its products and of attention at the mean length, for the share of the limit that
 `cargo bench -p sbmoe-kernels` measures.
@@ -58,11 +61,8 @@ def peer(program, *switches):
 
 def encode_peer(engine):
     switches = ["--limit", arguments.documents, "--engine", engine, "--out", WORK / f"{engine}.npy"]
-    if "-" in engine and not engine.startswith(("torch", "ort")):
-        program = TOOLS / "time_encoding.py"
-        switches += ["--batch-size", 16]  # OpenVINO's best; both compilers lose a tenth with 32
-    else:
-        program = arguments.peers / "encode.py"
+    is_compiled = engine.startswith(("openvino-", "compiled-"))
+    program = TOOLS / "time_encoding.py" if is_compiled else arguments.peers / "encode.py"
     return peer([program], "--corpus", arguments.data / "corpus.jsonl.gz", *switches)
 
 

@@ -1,7 +1,8 @@
 //! The feed-forward layers: a linear layer to more columns, an activation, a linear layer back.
 //!
 //! In bf16, what the second layer reads and what is kept for backward are rounded where they are computed, tile by tile,
-//! and never in memory as f32; in integers, a block of rows is rounded between the two.
+//! and never in memory as f32; in integers, a block of rows is rounded between the two, where
+//! there are rows enough.
 
 use super::Cpu;
 use super::activation::apply_in_place;
@@ -27,8 +28,8 @@ pub(super) fn forward(
     before: Option<&mut [f32]>,
     output: &mut [f32],
 ) {
-    let x = Input::new(cpu, size, x);
     assert!(before.is_none() || size.precision != Precision::Int8, "eight-bit integers have no gradients");
+    let x = Input::new(cpu, size, x);
     if let (Precision::Int8, Some(height)) = (size.precision, tiles::block_rows(size.rows)) {
         return forward_in_blocks(cpu, size, height, &x, [wide, narrow], activation, output);
     }
@@ -56,28 +57,25 @@ fn forward_in_blocks(
     output: &mut [f32],
 ) {
     let LinearSize { rows, inputs: hidden, outputs: inner, .. } = size;
-    let [wide_panels, narrow_panels] = [(size, wide.weight), (size.back(), narrow.weight)]
+    let weights = [(size, wide.weight), (size.back(), narrow.weight)]
         .map(|(size, weight)| prepared::forward(cpu, size, weight));
-    let widen = Product::new(cpu, size, x, &wide_panels, wide.bias);
+    let widen = Product::new(cpu, size, x, &weights[0], wide.bias);
     let stride = inner.next_multiple_of(LANES);
-    let blocks = output.chunks_mut((height * hidden).max(1)).enumerate();
+    let blocks = output[..rows * hidden].chunks_mut((height * hidden).max(1)).enumerate();
     cpu.each(rows * hidden * inner / 16, blocks, |(number, output)| {
-        let rows = output.len() / hidden;
-        let mut activated = cpu.memory.near(rows * stride);
-        let ranges = Columns::split(&mut activated, stride, tiles::COLUMNS);
+        let (first, rows) = (number * height, output.len() / hidden);
+        let mut sums = cpu.memory.near(rows * stride);
+        let ranges = Columns::split(&mut sums, stride, tiles::COLUMNS);
         for (column, mut range) in (0..inner).step_by(tiles::COLUMNS).zip(ranges) {
             let columns = tiles::COLUMNS.min(inner - column);
-            widen.tile(activation, Tile { row: number * height, column, rows, columns }, &mut range);
+            widen.finished_tile(activation, Tile { row: first, column, rows, columns }, &mut range);
         }
-        let activated = Rows { values: &activated, stride, columns: inner };
+        let activated = Rows { values: &sums, stride, columns: inner };
         let activated = Input::Int8(int8::Input::near(cpu, activated, rows));
-        let size = LinearSize { rows, ..size.back() };
+        let narrowed =
+            Product::new(cpu, LinearSize { rows, ..size.back() }, &activated, &weights[1], narrow.bias);
         let whole = Tile { row: 0, column: 0, rows, columns: hidden };
-        Product::new(cpu, size, &activated, &narrow_panels, narrow.bias).tile(
-            Activation::Identity,
-            whole,
-            &mut Columns::whole(output, hidden),
-        );
+        narrowed.finished_tile(Activation::Identity, whole, &mut Columns::whole(output, hidden));
     });
 }
 
@@ -98,11 +96,7 @@ fn activated_words(
         let targets = [Target::along(&mut words, form), Target::along(before, form)];
         product.tiles(targets, |tile, sums, [mut words, mut before]| {
             // A row's words are asked for while another pass goes over its sums.
-            for (row, sums) in sums.chunks_exact_mut(tile.stride()).enumerate() {
-                before.ask(row);
-                let at = [tile.row + row, tile.column];
-                product.finish(Activation::Identity, at, &mut sums[..tile.columns]);
-            }
+            product.finish_tile(Activation::Identity, tile, sums, |row| before.ask(row));
             along(level, tile.sums(sums), tile.rows, &mut before);
             for (row, sums) in sums.chunks_exact_mut(tile.stride()).enumerate() {
                 words.ask(row);
@@ -114,39 +108,4 @@ fn activated_words(
         linear::forward_words(cpu, size, x, layer, activation, &mut words);
     }
     words
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Key, Level, Ops as _};
-
-    fn check(level: Level, rows: usize, hidden: usize, inner: usize) {
-        let cpu = Cpu::with_level(2, level);
-        let draw = |purpose: &str, n: usize| {
-            let key = Key::new(1).purpose(purpose);
-            cpu.upload(&(0..n).map(|i| key.with(i as u64).normal() as f32).collect::<Vec<_>>())
-        };
-        let size = LinearSize { rows, inputs: hidden, outputs: inner, precision: Precision::Int8 };
-        let x = draw("x", rows * hidden);
-        let weights = ["wide", "narrow"].map(|purpose| draw(purpose, hidden * inner));
-        let biases = [draw("bias", inner), draw("bias back", hidden)];
-        let [wide, narrow] = [0, 1].map(|i| Affine { weight: &weights[i], bias: &biases[i] });
-        let [mut at_once, mut in_turn] = [(); 2].map(|()| cpu.zeros(rows * hidden));
-        cpu.feed_forward(size, &x, [wide, narrow], Activation::Gelu, None, &mut at_once);
-        let mut activated = cpu.zeros(rows * inner);
-        cpu.linear(size, &x, wide, Activation::Gelu, None, &mut activated);
-        cpu.linear(size.back(), &activated, narrow, Activation::Identity, None, &mut in_turn);
-        let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-        assert_eq!(bits(&at_once), bits(&in_turn), "{level}: {rows} rows of {hidden} and {inner}");
-    }
-
-    #[test]
-    fn integers_in_blocks_are_the_bits_of_one_layer_after_the_other() {
-        for level in Level::available() {
-            for [rows, hidden, inner] in [[1, 7, 9], [191, 26, 40], [192, 26, 401], [300, 40, 800]] {
-                check(level, rows, hidden, inner);
-            }
-        }
-    }
 }

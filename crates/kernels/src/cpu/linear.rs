@@ -49,7 +49,7 @@ pub(super) struct Product<'a> {
     form: Form,
     term: Term<'a>,
     bias: &'a [f32],
-    /// What integers stand for.
+    /// The operands where they are integers: they know what sums stand for.
     integers: Option<(&'a int8::Input, &'a int8::Weight)>,
 }
 
@@ -90,10 +90,24 @@ impl<'a> Product<'a> {
     }
 
     /// One tile on this thread, finished.
-    pub(super) fn tile(&self, activation: Activation, tile: Tile, output: &mut Columns<'_>) {
+    pub(super) fn finished_tile(&self, activation: Activation, tile: Tile, output: &mut Columns<'_>) {
         product::sum_tile(self.cpu, self.form, self.shape, &[self.term], tile, false, output);
         for row in 0..tile.rows {
             self.finish(activation, [tile.row + row, tile.column], &mut output.row(row)[..tile.columns]);
+        }
+    }
+
+    /// All rows of a tile's own sums finished; `ask` is told of each before, to ask for what is written next.
+    pub(super) fn finish_tile(
+        &self,
+        activation: Activation,
+        tile: Tile,
+        sums: &mut [f32],
+        ask: impl Fn(usize),
+    ) {
+        for (row, sums) in sums.chunks_exact_mut(tile.stride()).enumerate() {
+            ask(row);
+            self.finish(activation, [tile.row + row, tile.column], &mut sums[..tile.columns]);
         }
     }
 
@@ -143,11 +157,8 @@ pub(super) fn forward_words(
     let weight = prepared::forward(cpu, size, weight);
     let product = Product::new(cpu, size, x, &weight, bias);
     product.tiles([Target::along(words, Form::of_bf16(cpu.level))], |tile, sums, [mut words]| {
-        for (row, sums) in sums.chunks_exact_mut(tile.stride()).enumerate() {
-            // A row's words are asked for while another pass goes over its sums.
-            words.ask(row);
-            product.finish(activation, [tile.row + row, tile.column], &mut sums[..tile.columns]);
-        }
+        // A row's words are asked for while another pass goes over its sums.
+        product.finish_tile(activation, tile, sums, |row| words.ask(row));
         along(cpu.level, tile.sums(sums), tile.rows, &mut words);
     });
 }

@@ -137,8 +137,10 @@ fn bits(values: &Buffer) -> Vec<u32> {
     values.iter().map(|x| x.to_bits()).collect()
 }
 
-/// Odd sizes, several tiles either way, more rows than a weight's gradient takes at once.
-const SIZES: [[usize; 3]; 3] = [[101, 39, 77], [1, 16, 450], [2149, 20, 70]];
+/// Odd sizes, several tiles either way, more rows than a weight's gradient takes at once, too few rows for blocks of them and
+/// just enough, no inputs, no columns between the layers.
+const SIZES: [[usize; 3]; 7] =
+    [[101, 39, 77], [1, 16, 450], [2149, 20, 70], [191, 26, 401], [192, 26, 401], [192, 0, 3], [192, 3, 0]];
 
 #[test]
 fn one_operator_gives_the_bytes_of_its_layers() {
@@ -174,23 +176,46 @@ fn one_operator_gives_the_bytes_of_its_layers() {
 #[test]
 fn bytes_depend_neither_on_threads_nor_on_what_was_laid_out() {
     for level in Level::available() {
-        for precision in [Precision::F32, Precision::Bf16] {
+        for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
             let size = LinearSize { rows: 301, inputs: 40, outputs: 130, precision };
+            let goes_back = precision != Precision::Int8;
+            let passes = if goes_back { Passes::ForwardAndBackward } else { Passes::Forward };
             let run = |threads, is_prepared| {
                 let mut case = Case::new(level, threads, size);
                 if is_prepared {
-                    let passes = Passes::ForwardAndBackward;
                     let [wide, narrow] = &mut case.weights;
                     case.cpu.prepare_weight([130, 40], precision, passes, wide);
                     case.cpu.prepare_weight([40, 130], precision, passes, narrow);
                 }
                 let [before, output] = case.forward();
+                if !goes_back {
+                    return vec![bits(&output)];
+                }
                 let gradients = case.gradients(&before, true);
                 gradients.iter().chain([&before, &output]).map(bits).collect::<Vec<_>>()
             };
             let expected = run(1, false);
             for (threads, is_prepared) in [(3, false), (1, true), (2, true)] {
                 assert!(run(threads, is_prepared) == expected, "{level} {precision}, {threads} threads");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_finite_stays_in_its_row() {
+    for level in Level::available() {
+        for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+            let size = LinearSize { rows: 200, inputs: 9, outputs: 20, precision };
+            let mut case = Case::new(level, 2, size);
+            case.x[100 * 9 + 4] = f32::NAN;
+            let [_, output] = case.forward();
+            for (row, output) in output.chunks_exact(9).enumerate() {
+                assert_eq!(
+                    output.iter().all(|x| x.is_finite()),
+                    row != 100,
+                    "{level} {precision}, row {row}"
+                );
             }
         }
     }

@@ -11,36 +11,36 @@ pub(super) trait Function {
     fn of<const FMA: bool, const N: usize>(x: Many<N>) -> Many<N>;
 }
 
-/// A type for each function.
+/// A type for a function, whose body sees the constants `FMA` and `N`.
 macro_rules! function {
-    ($(#[$attribute:meta])* $name:ident, $fma:ident, $n:ident, |$x:ident| $body:expr) => {
+    ($(#[$attribute:meta])* $name:ident, |$x:ident| $body:expr) => {
         $(#[$attribute])*
         pub(super) struct $name;
 
         impl Function for $name {
             #[inline(always)]
-            fn of<const $fma: bool, const $n: usize>($x: Many<$n>) -> Many<$n> {
+            fn of<const FMA: bool, const N: usize>($x: Many<N>) -> Many<N> {
                 $body
             }
         }
     };
 }
 
-function!(Identity, FMA, N, |x| x);
+function!(Identity, |x| x);
 
-function!(Relu, FMA, N, |x| x.each(
+function!(Relu, |x| x.each(
     #[inline(always)]
     |x| if x < 0.0 { 0.0 } else { x }
 ));
 
-function!(ReluSlope, FMA, N, |x| x.each(
+function!(ReluSlope, |x| x.each(
     #[inline(always)]
     |x| if x <= 0.0 { 0.0 } else { 1.0 }
 ));
 
 function! {
     /// `x · Φ(x)`.
-    Gelu, FMA, N, |x| {
+    Gelu, |x| {
         let half = 0.5 * x;
         half.mul_add::<FMA>(erf_over_sqrt_2::<FMA, N>(x), half)
     }
@@ -48,7 +48,7 @@ function! {
 
 function! {
     /// `Φ(x) + x φ(x)`.
-    GeluSlope, FMA, N, |x| {
+    GeluSlope, |x| {
         let half = Many::of(0.5);
         let below = half.mul_add::<FMA>(erf_over_sqrt_2::<FMA, N>(x), half);
         x.mul_add::<FMA>(density::<FMA, N>(x), below)
@@ -56,11 +56,11 @@ function! {
 }
 
 function! {
-    GeluTanh, FMA, N, |x| 0.5 * x * (1.0 + tanh_of_cubic::<FMA, N>(x))
+    GeluTanh, |x| 0.5 * x * (1.0 + tanh_of_cubic::<FMA, N>(x))
 }
 
 function! {
-    GeluTanhSlope, FMA, N, |x| {
+    GeluTanhSlope, |x| {
         let t = tanh_of_cubic::<FMA, N>(x);
         let slope = GELU_TANH[0] * (3.0 * GELU_TANH[1] * x).mul_add::<FMA>(x, Many::of(1.0));
         0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * slope

@@ -83,13 +83,13 @@ mod tests {
     use crate::{Activation, Affine, Key, LinearSize, Ops as _, Precision};
 
     /// A layer of `k` inputs and as many outputs as `bias` has.
-    fn linear(cpu: &Cpu, k: usize, x: &[f32], weight: &[f32], bias: &[f32]) -> Buffer {
+    fn linear(cpu: &Cpu, k: usize, [x, weight, bias]: [&[f32]; 3], activation: Activation) -> Buffer {
         let size =
             LinearSize { rows: x.len() / k, inputs: k, outputs: bias.len(), precision: Precision::Int8 };
         let [x, weight, bias] = [x, weight, bias].map(|values| cpu.upload(values));
         let mut output = cpu.zeros(size.rows * size.outputs);
         let layer = Affine { weight: &weight, bias: &bias };
-        cpu.linear(size, &x, layer, Activation::Identity, None, &mut output);
+        cpu.linear(size, &x, layer, activation, None, &mut output);
         output
     }
 
@@ -100,7 +100,8 @@ mod tests {
             (0..n).map(|i| Key::new(1).purpose(purpose).with(i as u64).normal() as f32).collect()
         };
         let (x, weight, bias) = (draw("x", m * k), draw("weight", n * k), draw("bias", n));
-        let out = linear(&cpu, k, &x, &weight, &bias);
+        let [out, positive] = [Activation::Identity, Activation::Relu]
+            .map(|activation| linear(&cpu, k, [&x, &weight, &bias], activation));
         let round = |row: &[f32], range: f32, steps: f32| -> (Vec<f64>, f64) {
             let integers = row.iter().map(|x| f64::from((x * (steps / range)).round_ties_even())).collect();
             (integers, f64::from(range / steps))
@@ -120,6 +121,8 @@ mod tests {
                     (found - expected).abs() <= 1e-6 * (product.abs() + bias.abs()) + 1e-9,
                     "{level} {m}×{n}×{k}, row {row}, column {column}: {found}, expected {expected}"
                 );
+                let relu = if found < 0.0 { 0.0 } else { found };
+                assert!((f64::from(positive[row * n + column]) - relu).abs() < 1e-30, "the bias comes first");
             }
         }
     }
@@ -150,7 +153,7 @@ mod tests {
                 // 1 and -1 lie halfway between two of 255 steps: they are 127 and -128.
                 (&half, &half, 1.0),
             ] {
-                let out = linear(&cpu, k, x, weight, &[0.0]);
+                let out = linear(&cpu, k, [x, weight, &[0.0]], Activation::Identity);
                 let mean = out[0] / k as f32;
                 assert!((mean - expected).abs() < 1e-5, "{level}: {mean} for {expected}");
             }

@@ -6,8 +6,8 @@ PEERS is the folder of the programs that do the work with PyTorch, sentence-tran
 `time_encoding.py` does it with OpenVINO and PyTorch's compiler, and `time_compiled.py` trains with the latter.  Each prints
 one line of JSON.
 Encoding is timed with everything that the command does (loading the model and writing the index included), and the peers
-without their loading; OpenVINO and compiled models in their second pass, in the better of two batch sizes, the others in their
-first.  Training is timed over the steps after the first two (compiled, after four), training of the block on a frozen
+without their loading; OpenVINO and compiled models after a pass that is not counted, in the better of two batch sizes, the
+others in their first.  Training is timed over the steps after the first two (compiled, after four), training of the block on a frozen
 encoder in pairs a second after the first twenty; its vectors are made by the first run and found by the others.
 An encoding's GOP/s are the operations of its products and of attention at the mean length, for the share of the limit that
 `cargo bench -p sbmoe-kernels` measures.

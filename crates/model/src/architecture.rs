@@ -1,4 +1,6 @@
 //! A retriever without its values: encoder, pooling and block over one layout of parameters.
+//!
+//! What follows the pooled vectors is in [`crate::head`].
 
 use std::ops::Range;
 
@@ -21,19 +23,21 @@ pub struct Architecture {
     pub config: BertConfig,
     /// How token vectors become one.
     pub pooling: Pooling,
+    /// Whether vectors are compared by cosine: they have length 1 before the block and at the end.
+    pub normalize: bool,
     /// The block, if the retriever has one.
     pub block: Option<Block>,
     encoder_parameters: usize,
 }
 
 impl Architecture {
-    /// Declares all parameters.
+    /// Declares all parameters, of a retriever that compares vectors as they are.
     pub fn new(config: BertConfig, pooling: Pooling, block: Option<BlockConfig>) -> Self {
         let mut layout = Layout::default();
         let bert = Bert::new(&config, &mut layout);
         let encoder_parameters = layout.parameters().len();
         let block = block.map(|block| Block::new(block, &mut layout));
-        Self { layout, bert, config, pooling, block, encoder_parameters }
+        Self { layout, bert, config, pooling, normalize: false, block, encoder_parameters }
     }
 
     /// `h`, the columns of pooled vectors and of the block's output.

@@ -9,6 +9,7 @@ pub mod architecture;
 pub mod bert;
 pub mod checkpoint;
 pub mod folder;
+pub mod head;
 pub mod moe;
 pub mod parameters;
 pub mod parts;

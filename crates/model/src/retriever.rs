@@ -10,7 +10,7 @@ use crate::checkpoint::{Checkpoint, CheckpointError, NamedTensor, Wanted};
 use crate::folder::{
     FolderError, ModelCard, ModelFolder, WriteBlock, WriteFolder, write_sentence_transformers,
 };
-use crate::moe::{Block, BlockConfig, Draws, Gate, Routed};
+use crate::moe::{Block, BlockConfig, Draws, Gate, Routed, Side, Start};
 use crate::parameters::{Parameter, ParameterId, Tensors};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 
@@ -51,7 +51,8 @@ impl<O: Ops> Retriever<O> {
     /// A folder, a tokenizer or weights that cannot be used; the error names the file.
     pub fn open(dir: &Path, ops: Arc<O>, max_length: Option<usize>) -> Result<Self, RetrieverError> {
         let folder = ModelFolder::open(dir)?;
-        let architecture = Architecture::new(folder.bert.clone(), folder.pooling, folder.block_config()?);
+        let mut architecture = Architecture::new(folder.bert.clone(), folder.pooling, folder.block_config()?);
+        architecture.normalize = folder.normalize;
         // The two slow parts of a cold start side by side: parsing the vocabulary, and copying the weights.
         let (tokenizer, weights) = std::thread::scope(|scope| {
             let tokenizer = scope.spawn(|| folder.tokenizer(None, max_length));
@@ -69,13 +70,14 @@ impl<O: Ops> Retriever<O> {
         self.architecture.bert.prepare_weights(&*self.ops, Passes::Forward, &mut self.parameters);
     }
 
-    /// Replaces the block by a fresh one, or removes it.
-    pub fn set_block(&mut self, config: Option<BlockConfig>, seed: u64) {
+    /// Replaces the block by a fresh one, or removes it, and decides whether vectors are compared by cosine.
+    pub fn set_head(&mut self, block: Option<BlockConfig>, normalize: bool, (start, seed): (Start, u64)) {
         let mut values = self.parameters.download(&*self.ops);
         values.truncate(self.architecture.encoder_parameters());
-        self.architecture = Architecture::new(self.folder.bert.clone(), self.folder.pooling, config);
+        self.architecture = Architecture::new(self.folder.bert.clone(), self.folder.pooling, block);
+        self.architecture.normalize = normalize;
         if let Some(block) = &self.architecture.block {
-            values.extend(block.initial_values(&self.architecture.layout, seed));
+            values.extend(block.initial_values(&self.architecture.layout, start, seed));
         }
         self.parameters = Tensors::upload(&*self.ops, &values);
     }
@@ -131,24 +133,34 @@ impl<O: Ops> Retriever<O> {
         self.architecture.pooled_in_parts(&*self.ops, &self.parameters, texts)
     }
 
-    /// The block's output for pooled vectors `x`, and where each text was routed; `x` itself without a block.
-    /// `keys` are the texts' keys ([`crate::moe::text_key`]), which [`Gate::Random`] reads.
-    pub fn apply_block(&self, x: &[f32], gate: Gate, keys: &[u64]) -> (Vec<f32>, Routed) {
-        let Some(block) = &self.architecture.block else { return (x.to_vec(), Vec::new()) };
-        let config = block.config();
-        let draws = match gate {
-            Gate::Random => Draws::for_use(config.seed, keys, config.experts),
-            Gate::Top1 | Gate::All | Gate::Uniform => Draws::default(),
+    /// Whether texts of `side` pass through a block.
+    pub fn block_serves(&self, side: Side) -> bool {
+        self.architecture.block.as_ref().is_some_and(|block| block.config().sides.include(side))
+    }
+
+    /// The compared vectors for pooled vectors `x` of texts of one side, and where each text was routed; `x` itself where
+    /// no block serves them. `keys` are the texts' keys ([`crate::moe::text_key`]), which [`Gate::Random`] reads.
+    pub fn apply_block(&self, x: &[f32], side: Side, gate: Gate, keys: &[u64]) -> (Vec<f32>, Routed) {
+        let Some(block) = self.architecture.block.as_ref().filter(|_| self.block_serves(side)) else {
+            return (x.to_vec(), Vec::new());
         };
-        let (y, routed) = block.apply(&*self.ops, &self.parameters, &self.ops.upload(x), gate, &draws);
+        let draws = Draws::in_use(block.config(), gate, keys);
+        let Self { ops, architecture, parameters, .. } = self;
+        let (y, routed) = architecture.compared(&**ops, parameters, &ops.upload(x), (side, gate), &draws);
         (self.ops.download(&y), routed)
     }
 
-    /// Writes the model as a sentence-transformers folder.
+    /// Writes the model as a sentence-transformers folder. `documents_of` is the fingerprint of the model that makes the
+    /// same document vectors, where that is not this one.
     ///
     /// # Errors
     /// A value that is not finite, or a write that fails; a former folder at `dir` stays whole until the new one is.
-    pub fn save(&self, dir: &Path, card: &ModelCard) -> Result<(), RetrieverError> {
+    pub fn save(
+        &self,
+        dir: &Path,
+        card: &ModelCard,
+        documents_of: Option<&str>,
+    ) -> Result<(), RetrieverError> {
         let values = self.parameters.download(&*self.ops);
         let named = |id: ParameterId| {
             let parameter = self.architecture.layout.get(id);
@@ -162,10 +174,11 @@ impl<O: Ops> Retriever<O> {
             encoder,
             tokenizer: &self.tokenizer,
             pooling: self.folder.pooling,
-            normalize: self.folder.normalize && config.is_none(),
+            normalize: self.architecture.normalize,
             block: config.map(|config| WriteBlock { config, tensors: block }),
             prompts: &self.folder.prompts,
             card,
+            documents_of,
         };
         Ok(write_sentence_transformers(dir, &model)?)
     }

@@ -21,7 +21,7 @@ use sbmoe_model::architecture::Architecture;
 use sbmoe_model::folder::BertConfig;
 use sbmoe_model::moe::{BlockConfig, Combine, Gate, TrainGate};
 use sbmoe_model::parameters::Tensors;
-use sbmoe_train::{Batch, Groups, Inputs, Keep, Optimizer, Schedule, TrainConfig, step};
+use sbmoe_train::{Batch, Batching, Groups, Inputs, Keep, Optimizer, Schedule, TrainConfig, step};
 use serde_json::json;
 
 use limits::register_loop;
@@ -170,6 +170,7 @@ fn architecture() -> Architecture {
         combine: Combine::NormalizeMixture,
         gate_noise: 0.0,
         seed: 1,
+        ..BlockConfig::new(1, 1)
     };
     Architecture::new(bert, Pooling::Mean, Some(block))
 }
@@ -192,6 +193,9 @@ fn config(pairs: usize) -> TrainConfig {
         dropout: true,
         mask_positives: false,
         negatives: 0,
+        batching: Batching::Random,
+        anchor: 0,
+        stop_after: None,
         balance: 0.0,
         chunk_tokens: 16384,
         seed: 7,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use sbmoe_kernels::Key;
+use sbmoe_kernels::{Key, Ops};
 
-use crate::TrainConfig;
+use crate::{TrainConfig, near};
 
 /// Training judgments by ordinal: what is relevant to each query, and its explicit negatives.
 #[derive(Debug, Clone, Default)]
@@ -15,14 +15,17 @@ pub struct Examples {
     pub positives: Vec<Vec<u32>>,
     /// For each training query, its explicit negatives' ordinals; may be empty.
     pub negatives: Vec<Vec<u32>>,
+    /// Pairs of the corpus with itself, (ordinal among the queries, ordinal among the documents): a document's title or
+    /// beginning and the document. [`TrainConfig::anchor`] of them join each batch.
+    pub anchors: Vec<(u32, u32)>,
 }
 
 /// One batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// Ordinals among the inputs' queries.
+    /// Ordinals among the inputs' queries: the training queries, then the anchors.
     pub queries: Vec<u32>,
-    /// Ordinals among the inputs' documents: the positive of each query, then the explicit negatives.
+    /// Ordinals among the inputs' documents: the positive of each query, in their order, then the explicit negatives.
     pub documents: Vec<u32>,
     /// (row, column) pairs of a query and a document that is not its negative.
     pub excluded: Vec<(u32, u32)>,
@@ -35,6 +38,7 @@ pub struct Batches<'a> {
     batch_size: usize,
     mask_positives: bool,
     negatives: usize,
+    anchor: usize,
     key: Key,
 }
 
@@ -46,6 +50,7 @@ impl<'a> Batches<'a> {
             batch_size: config.batch_size.max(1),
             mask_positives: config.mask_positives,
             negatives: config.negatives,
+            anchor: config.anchor.min(examples.anchors.len()),
             key: Key::new(config.seed).purpose("batches"),
         }
     }
@@ -60,11 +65,34 @@ impl<'a> Batches<'a> {
         let key = self.key.with(epoch as u64);
         let mut order: Vec<u32> = (0..self.examples.queries.len() as u32).collect();
         key.purpose("order").shuffle(&mut order);
-        order.chunks(self.batch_size).map(|examples| self.batch(examples, key)).collect()
+        self.cut(&order, key)
     }
 
-    fn batch(&self, examples: &[u32], epoch: Key) -> Batch {
-        let Examples { queries, positives, negatives } = self.examples;
+    /// As [`Batches::epoch`], with near queries together: `vectors [training queries, hidden]` are the encoder's.
+    pub fn near_epoch<O: Ops>(&self, ops: &O, vectors: &[f32], hidden: usize, epoch: usize) -> Vec<Batch> {
+        let key = self.key.with(epoch as u64);
+        self.cut(&near::order(ops, vectors, hidden, key), key)
+    }
+
+    fn cut(&self, order: &[u32], epoch: Key) -> Vec<Batch> {
+        let mut anchors: Vec<u32> = (0..self.examples.anchors.len() as u32).collect();
+        if self.anchor > 0 {
+            epoch.purpose("anchors").shuffle(&mut anchors);
+        }
+        let mut anchors = anchors.into_iter().cycle();
+        let batch = |examples: &[u32]| {
+            let own: Vec<(u32, u32)> = anchors
+                .by_ref()
+                .take(self.anchor)
+                .map(|place| self.examples.anchors[place as usize])
+                .collect();
+            self.batch(examples, &own, epoch)
+        };
+        order.chunks(self.batch_size).map(batch).collect()
+    }
+
+    fn batch(&self, examples: &[u32], anchors: &[(u32, u32)], epoch: Key) -> Batch {
+        let Examples { queries, positives, negatives, .. } = self.examples;
         let own = |example: &u32| *example as usize;
         let draw = epoch.purpose("positive");
         let positive = |example: &u32| {
@@ -72,6 +100,7 @@ impl<'a> Batches<'a> {
             choices[draw.with(u64::from(*example)).below(choices.len())]
         };
         let mut documents: Vec<u32> = examples.iter().map(positive).collect();
+        documents.extend(anchors.iter().map(|(_, document)| document));
         let draw = epoch.purpose("negatives");
         for example in examples {
             let mut choices = negatives.get(own(example)).cloned().unwrap_or_default();
@@ -79,13 +108,18 @@ impl<'a> Batches<'a> {
             documents.extend(choices.iter().take(self.negatives));
         }
         let mut excluded = Vec::new();
-        for (row, example) in (0..).zip(examples) {
-            let relevant: BTreeSet<u32> = positives[own(example)].iter().copied().collect();
+        let relevant = examples.iter().map(|example| positives[own(example)].iter().copied().collect());
+        let of_anchors = anchors.iter().map(|(_, document)| BTreeSet::from([*document]));
+        let relevant: Vec<BTreeSet<u32>> = relevant.chain(of_anchors).collect();
+        for (row, relevant) in (0..).zip(&relevant) {
             let masked = |(column, document): &(u32, &u32)| *column != row && relevant.contains(document);
-            if self.mask_positives {
+            // An anchor's own document is never its negative: nobody judged it, it is the same text.
+            if self.mask_positives || row as usize >= examples.len() {
                 excluded.extend((0u32..).zip(&documents).filter(masked).map(|(column, _)| (row, column)));
             }
         }
-        Batch { queries: examples.iter().map(|example| queries[own(example)]).collect(), documents, excluded }
+        let queries = examples.iter().map(|example| queries[own(example)]);
+        let queries = queries.chain(anchors.iter().map(|(query, _)| *query)).collect();
+        Batch { queries, documents, excluded }
     }
 }

@@ -13,7 +13,7 @@ use sbmoe_model::checkpoint::{self, stream_safetensors};
 use sbmoe_model::parameters::{ParameterId, Tensors};
 use serde::{Deserialize, Serialize};
 
-use crate::{Groups, Optimizer};
+use crate::{Gain, Groups, Optimizer};
 
 /// Version of the files' layout.
 const FORMAT: u32 = 1;
@@ -35,6 +35,9 @@ pub struct Position {
     pub routed: Vec<u64>,
     /// The best validation score and the steps at which it was reached.
     pub best: Option<(f64, u64)>,
+    /// What the best state gains on the encoder as it came.
+    #[serde(default)]
+    pub best_gain: Option<Gain>,
     /// Validations since the best one.
     pub worse: usize,
     /// Whether the run is over.

@@ -14,6 +14,16 @@ pub enum Schedule {
     Cosine,
 }
 
+/// Which queries share a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Batching {
+    /// Any.
+    Random,
+    /// Those that lie near each other by the encoder as it came: their documents are harder negatives.
+    Near,
+}
+
 /// Which state becomes the run's model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -29,6 +39,9 @@ pub enum Keep {
 pub struct TrainConfig {
     /// Passes over the training queries.
     pub epochs: usize,
+    /// Epochs after which the run ends all the same: its rates move as if it went on to `epochs`; none where absent.
+    #[serde(default)]
+    pub stop_after: Option<usize>,
     /// Queries a step; the last batch of an epoch may be smaller.
     pub batch_size: usize,
     /// Scores are divided by this.
@@ -59,6 +72,10 @@ pub struct TrainConfig {
     pub mask_positives: bool,
     /// Explicit negatives a query, where the data has them.
     pub negatives: usize,
+    /// Which queries share a batch; near ones need [`crate::Session::near`].
+    pub batching: Batching,
+    /// Pairs of the corpus with itself ([`crate::Examples::anchors`]) that join each batch; 0 for none.
+    pub anchor: usize,
     /// Weight of the load-balance term; 0 for none.
     pub balance: f64,
     /// Tokens whose activations are held from the forward pass to the backward one; those of a larger batch's other tokens

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::Gain;
+
 /// Something happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -54,10 +56,14 @@ pub struct ValidationReport {
     pub step: u64,
     /// In-batch loss of the validation queries, in nats.
     pub loss: f64,
-    /// The caller's score, nDCG@10.
+    /// The mean of the caller's scores, nDCG@10, over the queries that choose.
     pub score: f64,
+    /// Against the encoder as it came, over the same queries.
+    pub gain: Gain,
     /// Whether no earlier validation scored as high.
     pub best: bool,
+    /// Each held-out query's score.
+    pub values: Vec<f64>,
 }
 
 /// A likely mistake, with its remedy.

@@ -134,20 +134,16 @@ impl<O: Ops> Head<'_, O> {
         gradients: &mut Tensors<O::Buffer>,
         dx: Option<&mut O::Buffer>,
     ) -> StepResult {
-        let Some(block) = &self.architecture.block else {
-            let (result, d_x) = self.loss(x, None);
-            if let Some(dx) = dx {
-                self.ops.add(&d_x, dx);
-            }
-            return result;
-        };
-        let config = block.config();
-        let rows = self.batch.queries.len() + self.batch.documents.len();
-        let draws = Draws::for_training(config.train_gate, config.gate_noise, rows, config.experts, step);
-        let (y, kept) = block.forward(self.ops, self.parameters, x, &draws);
-        let (result, d_y) = self.loss(&y, Some(&kept));
-        let balance = self.config.balance;
-        block.backward(self.ops, self.parameters, x, &kept, &d_y, balance, gradients, dx);
+        let Self { ops, architecture, parameters, batch, config } = *self;
+        let n_queries = batch.queries.len();
+        let draws = architecture.block.as_ref().map_or_else(Draws::default, |block| {
+            let config = block.config();
+            let rows = architecture.block_rows(n_queries, n_queries + batch.documents.len()).len();
+            Draws::for_training(config.train_gate, config.gate_noise, rows, config.experts, step)
+        });
+        let (z, kept) = architecture.forward_compared(ops, parameters, x, n_queries, &draws);
+        let (result, d_z) = self.loss(&z, kept.block.as_ref());
+        architecture.backward_compared(ops, parameters, (x, &z), &kept, &d_z, config.balance, gradients, dx);
         result
     }
 

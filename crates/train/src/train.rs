@@ -10,13 +10,14 @@ use sbmoe_model::parameters::Tensors;
 
 use crate::batches::{Batches, Examples};
 use crate::checkpoint::{Checkpoint, CheckpointError, Position};
-use crate::config::{Keep, TrainConfig};
+use crate::config::{Batching, Keep, TrainConfig};
 use crate::event::{Event, StepReport, ValidationReport, Warning};
+use crate::gain::Gain;
 use crate::groups::Groups;
 use crate::inputs::Inputs;
 use crate::optimizer::Optimizer;
 use crate::step::step;
-use crate::validation::Validation;
+use crate::validation::{ScoreError, Validated, Validation};
 
 /// An expert that receives more than this share of an epoch's texts means that the gate collapsed.
 const COLLAPSED: f64 = 0.95;
@@ -32,6 +33,9 @@ pub struct Session<'a, O: Ops> {
     pub inputs: &'a Inputs,
     /// The judgments to learn from.
     pub examples: &'a Examples,
+    /// For near batching, the encoder's vectors `[training queries, hidden]`, of length 1 for a model that is compared by
+    /// cosine.
+    pub near: Option<&'a [f32]>,
     /// The held-out queries, if any.
     pub validation: Option<Validation<'a>>,
     /// The numbers.
@@ -49,6 +53,8 @@ pub enum Outcome {
     Finished {
         /// The best validation score and the steps at which it was reached.
         best: Option<(f64, u64)>,
+        /// What that state gains on the encoder as it came.
+        gain: Option<Gain>,
         /// Steps taken.
         steps: u64,
     },
@@ -68,6 +74,14 @@ pub enum TrainError {
     /// There is nothing to learn from.
     #[error("there are no training queries with a positive document; check the training judgments")]
     NoExamples,
+    /// The held-out queries cannot be scored; the last checkpoint stands.
+    #[error("the held-out queries cannot be scored after step {step}")]
+    Validation {
+        /// Steps taken.
+        step: u64,
+        /// Why.
+        source: ScoreError,
+    },
     /// The loss is not a number.
     #[error(
         "the loss is {loss} at step {step}: the rates are too high or the temperature too low; start again with \
@@ -119,7 +133,12 @@ pub fn train<O: Ops>(
     let mut last_saved = Instant::now();
 
     while position.epoch < config.epochs && !position.finished {
-        let epoch = batches.epoch(position.epoch);
+        let epoch = match session.near {
+            Some(vectors) if config.batching == Batching::Near => {
+                batches.near_epoch(*ops, vectors, architecture.hidden(), position.epoch)
+            }
+            _ => batches.epoch(position.epoch),
+        };
         for batch in &epoch[position.step_in_epoch..] {
             let start = Instant::now();
             let key = steps_key.with(position.steps);
@@ -165,10 +184,7 @@ pub fn train<O: Ops>(
                 last_saved = Instant::now();
             }
         }
-        if end_epoch(session, &groups, parameters, &mut position, on_event)?.is_break() {
-            // What the validation found is not to be trusted: the last checkpoint stands.
-            return Ok(Outcome::Interrupted { steps: position.steps });
-        }
+        end_epoch(session, &groups, parameters, &mut position, on_event)?;
         if config.checkpoint_seconds == 0.0 || position.finished || last_saved.elapsed().as_secs_f64() > 1.0 {
             checkpoint.save(*ops, model, parameters, &optimizer, &position)?;
             last_saved = Instant::now();
@@ -177,7 +193,7 @@ pub fn train<O: Ops>(
     if config.keep == Keep::Best && position.best.is_some() {
         checkpoint.load_best(*ops, model, parameters)?;
     }
-    Ok(Outcome::Finished { best: position.best, steps: position.steps })
+    Ok(Outcome::Finished { best: position.best, gain: position.best_gain, steps: position.steps })
 }
 
 /// Looks at how the epoch's texts were routed, validates, and moves on to the next epoch.
@@ -187,7 +203,7 @@ fn end_epoch<O: Ops>(
     parameters: &Tensors<O::Buffer>,
     position: &mut Position,
     on_event: &mut dyn FnMut(Event) -> ControlFlow<()>,
-) -> Result<ControlFlow<()>, TrainError> {
+) -> Result<(), TrainError> {
     let Session { ops, architecture, config, .. } = session;
     position.epoch += 1;
     position.step_in_epoch = 0;
@@ -196,23 +212,23 @@ fn end_epoch<O: Ops>(
     }
     position.routed.clear();
     if let Some(validation) = &session.validation {
-        let (loss, score) = validation.run(*ops, architecture, parameters, session.inputs, config);
-        if !score.is_finite() {
-            // The caller could not rank: nothing that follows from this state is to be trusted.
-            return Ok(ControlFlow::Break(()));
-        }
+        let step = position.steps;
+        let Validated { loss, score, gain, values } = validation
+            .run(*ops, architecture, parameters, session.inputs, config)
+            .map_err(|source| TrainError::Validation { step, source })?;
         let best = position.best.is_none_or(|(best, _)| score > best);
         if best {
-            position.best = Some((score, position.steps));
+            (position.best, position.best_gain) = (Some((score, step)), Some(gain));
             session.checkpoint.save_best(*ops, (architecture, groups), parameters)?;
         }
         position.worse = if best { 0 } else { position.worse + 1 };
-        let (epoch, step) = (position.epoch, position.steps);
-        let _ = on_event(Event::Validated(ValidationReport { epoch, step, loss, score, best }));
+        let epoch = position.epoch;
+        let _ = on_event(Event::Validated(ValidationReport { epoch, step, loss, score, gain, best, values }));
     }
     let out_of_patience = config.patience > 0 && position.worse >= config.patience;
-    position.finished = out_of_patience || position.epoch == config.epochs;
-    Ok(ControlFlow::Continue(()))
+    let last = config.stop_after.map_or(config.epochs, |epochs| epochs.min(config.epochs));
+    position.finished = out_of_patience || position.epoch >= last;
+    Ok(())
 }
 
 fn warnings_at_start(architecture: &Architecture, config: &TrainConfig) -> Vec<Warning> {

@@ -2,6 +2,9 @@
 
 use serde_json::json;
 
+use super::WriteFolder;
+use crate::moe::Sides;
+
 /// What a model card says beyond what the folder itself tells.
 #[derive(Clone, Debug, Default)]
 pub struct ModelCard {
@@ -28,7 +31,8 @@ pub struct CardResult {
 
 impl ModelCard {
     /// The Markdown of `README.md`. Values of the front matter are written as JSON strings, which YAML reads.
-    pub(super) fn to_markdown(&self, has_block: bool) -> String {
+    pub(super) fn to_markdown(&self, model: &WriteFolder<'_>) -> String {
+        let has_block = model.block.is_some();
         let mut sections = vec![self.front_matter(has_block), format!("# {}", self.title.trim())];
         if !self.text.trim().is_empty() {
             sections.push(self.text.trim().to_owned());
@@ -36,7 +40,7 @@ impl ModelCard {
         if !self.results.is_empty() {
             sections.push(self.table());
         }
-        sections.push(usage(has_block));
+        sections.push(usage(model));
         sections.join("\n\n")
     }
 
@@ -87,21 +91,27 @@ fn is_hub_name(name: &str) -> bool {
     })
 }
 
-fn usage(has_block: bool) -> String {
-    let (note, argument) = if has_block {
+fn usage(model: &WriteFolder<'_>) -> String {
+    let (note, argument) = if model.block.is_some() {
         (
-            "The mixture-of-experts block behind the encoder is the small module `sbmoe.py` beside this file, which \
-             sentence-transformers runs only if it is told to trust it.\nServers that skip modules they do not know \
-             would serve the vectors of the encoder alone.\n",
+            "The block behind the encoder is the small module `sbmoe.py` beside this file, which sentence-transformers runs \
+             only if it is told to trust it.\nServers that skip modules they do not know would serve the vectors of the \
+             encoder alone.\n",
             ", trust_remote_code=True",
         )
     } else {
         ("", "")
     };
+    let one_sided = match model.block.map(|block| block.config.sides) {
+        None | Some(Sides::Both) => "",
+        Some(Sides::Query) => "The block serves queries alone: documents keep the encoder's vectors.\n",
+        Some(Sides::Document) => "The block serves documents alone: queries keep the encoder's vectors.\n",
+    };
+    let similarity = if model.normalize { "cosine" } else { "dot product" };
     format!(
-        "## Use\n\nVectors are compared by dot product.\n{note}\n```python\nfrom sentence_transformers import \
+        "## Use\n\nVectors are compared by {similarity}.\n{note}{one_sided}\n```python\nfrom sentence_transformers import \
          SentenceTransformer\n\nmodel = SentenceTransformer(\"path/to/this/folder\"{argument})\nqueries = \
-         model.encode([\"what is a dense retriever?\"])\ndocuments = model.encode([\"a passage\", \"another \
+         model.encode_query([\"what is a dense retriever?\"])\ndocuments = model.encode_document([\"a passage\", \"another \
          one\"])\nscores = model.similarity(queries, documents)\n```\n"
     )
 }

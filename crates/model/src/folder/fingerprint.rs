@@ -24,34 +24,48 @@ pub(super) struct Stamp {
     format: u32,
     /// The fingerprint of the folder as it was saved.
     fingerprint: String,
+    /// The fingerprint of the model that makes the same document vectors, where that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    documents: Option<String>,
+}
+
+/// By what an index knows its model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprints {
+    /// Of the whole model: 64 hexadecimal digits.
+    pub model: String,
+    /// Of what makes its document vectors: the model's own, but for a block that serves queries alone, whose document
+    /// vectors are those of the encoder that it was trained behind.
+    pub documents: String,
 }
 
 impl Stamp {
     /// The stamp of a folder that is complete but for it.
-    pub(super) fn of(dir: &Path) -> Result<Self, FolderError> {
-        Ok(Self { format: FORMAT, fingerprint: compute(dir)? })
+    pub(super) fn of(dir: &Path, documents: Option<&str>) -> Result<Self, FolderError> {
+        Ok(Self { format: FORMAT, fingerprint: compute(dir)?, documents: documents.map(str::to_owned) })
     }
 }
 
-/// The fingerprint of a model folder, 64 hexadecimal digits: as stored when the model was saved, else computed.
+/// The fingerprint of a model folder: as stored when the model was saved, else computed.
 ///
 /// It is the SHA-256 of the files that decide which vector a text gets: configuration, weights, tokenizer, pooling,
 /// block, prompts. A model card may change without changing it.
 ///
 /// # Errors
 /// A file that cannot be read, a folder without weights, or a stamp of a newer format.
-pub fn fingerprint(dir: &Path) -> Result<String, FolderError> {
+pub fn fingerprint(dir: &Path) -> Result<Fingerprints, FolderError> {
     let path = dir.join(FILE);
-    match json_file::read_if_there::<Stamp>(&path)? {
-        None => compute(dir),
-        Some(stamp) if stamp.format == FORMAT => Ok(stamp.fingerprint),
+    let (model, documents) = match json_file::read_if_there::<Stamp>(&path)? {
+        None => Ok((compute(dir)?, None)),
+        Some(stamp) if stamp.format == FORMAT => Ok((stamp.fingerprint, stamp.documents)),
         Some(stamp) => Err(FolderError::Unsupported {
             path,
             key: "`format`".to_owned(),
             found: stamp.format.to_string(),
             supported: format!("`{FORMAT}`; a newer sbmoe wrote this model"),
         }),
-    }
+    }?;
+    Ok(Fingerprints { documents: documents.unwrap_or_else(|| model.clone()), model })
 }
 
 fn compute(dir: &Path) -> Result<String, FolderError> {

@@ -13,7 +13,7 @@ pub use sbmoe_kernels::Pooling;
 pub use self::card::{CardResult, ModelCard};
 pub use self::config::{BertConfig, HiddenAct};
 pub use self::error::FolderError;
-pub use self::fingerprint::fingerprint;
+pub use self::fingerprint::{Fingerprints, fingerprint};
 pub use self::prompts::{Prompts, Similarity};
 pub use self::write::{WriteBlock, WriteFolder, write_sentence_transformers};
 
@@ -47,8 +47,10 @@ pub struct ModelFolder {
     pub bert: BertConfig,
     /// How token vectors become one; the mean where the folder does not say.
     pub pooling: Pooling,
-    /// Whether the folder ends in a `Normalize` module.
+    /// Whether the folder ends in a `Normalize` module; a block then stands behind another one.
     pub normalize: bool,
+    /// Whether it is a sentence-transformers folder, with a chain of modules, and not a bare Hugging Face one.
+    pub sentence_transformers: bool,
     /// The folder of the mixture-of-experts block, if there is one.
     pub block: Option<PathBuf>,
     /// The number of tokens at which texts are cut, where the folder says so.
@@ -72,6 +74,7 @@ impl ModelFolder {
         let bert = BertConfig::read(&encoder)?;
         let sentence = sentence::read(&encoder)?;
         let (prompts, similarity) = prompts::read(dir)?;
+        let sentence_transformers = modules.is_some();
         let (pooling, normalize, block) = match modules {
             None => (Pooling::default(), false, None),
             Some(modules) => {
@@ -85,6 +88,7 @@ impl ModelFolder {
             bert,
             pooling,
             normalize,
+            sentence_transformers,
             block,
             max_length: sentence.max_length,
             lower_case: sentence.lower_case,
@@ -101,6 +105,17 @@ impl ModelFolder {
         Checkpoint::open(&self.encoder)
     }
 
+    /// How the model's vectors are meant to be compared: what the folder says; where a sentence-transformers folder says
+    /// nothing, the cosine, which is its library's default; for a bare Hugging Face folder the dot product.
+    pub fn meant_similarity(&self) -> Similarity {
+        match self.similarity {
+            _ if self.normalize => Similarity::Cosine,
+            Some(similarity) => similarity,
+            None if self.sentence_transformers => Similarity::Cosine,
+            None => Similarity::Dot,
+        }
+    }
+
     /// The block's configuration, if there is a block.
     ///
     /// # Errors
@@ -109,8 +124,7 @@ impl ModelFolder {
         let Some(dir) = &self.block else { return Ok(None) };
         let path = dir.join("config.json");
         let config: BlockConfig = json_file::read(&path)?;
-        if config.experts == 0 || config.expert_width == 0 {
-            let reason = "a block needs at least one expert of at least one unit".to_owned();
+        if let Err(reason) = config.check() {
             return Err(FolderError::Invalid { path, reason });
         }
         if config.hidden != self.bert.hidden_size {

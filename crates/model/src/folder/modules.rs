@@ -19,7 +19,7 @@ pub(super) struct Modules {
     pub(super) encoder: PathBuf,
     /// The folder of the pooling's configuration.
     pub(super) pooling: PathBuf,
-    /// Whether the chain normalises the vectors at its end.
+    /// Whether the chain normalises the vectors at its end, and before its block if it has one.
     pub(super) normalize: bool,
     /// The block's folder.
     pub(super) block: Option<PathBuf>,
@@ -57,20 +57,24 @@ pub(super) fn read(dir: &Path) -> Result<Option<Modules>, FolderError> {
         folders.push(if path.is_empty() { dir.to_owned() } else { dir.join(path) });
     }
     let (normalize, block) = match kinds.as_slice() {
-        [Kind::Transformer, Kind::Pooling] => (false, false),
-        [Kind::Transformer, Kind::Pooling, Kind::Normalize] => (true, false),
-        [Kind::Transformer, Kind::Pooling, Kind::Block] => (false, true),
+        [Kind::Transformer, Kind::Pooling] => (false, None),
+        [Kind::Transformer, Kind::Pooling, Kind::Normalize] => (true, None),
+        [Kind::Transformer, Kind::Pooling, Kind::Block] => (false, Some(2)),
+        [Kind::Transformer, Kind::Pooling, Kind::Normalize, Kind::Block, Kind::Normalize] => (true, Some(3)),
         _ => {
             let chain: Vec<&str> = entries.iter().map(|module| module.r#type.as_str()).collect();
             return Err(FolderError::Unsupported {
                 path: file,
                 key: "the chain of modules".to_owned(),
                 found: chain.join(", "),
-                supported: "`Transformer`, `Pooling`, and at most one of `Normalize` and `SBMoE`".to_owned(),
+                supported:
+                    "`Transformer`, `Pooling`, then nothing, `Normalize`, `SBMoE`, or `SBMoE` between two \
+                            `Normalize`"
+                        .to_owned(),
             });
         }
     };
-    let block = if block { folders.pop() } else { None };
+    let block = block.map(|place: usize| folders[place].clone());
     let mut folders = folders.into_iter();
     let (Some(encoder), Some(pooling)) = (folders.next(), folders.next()) else {
         unreachable!("every accepted chain begins with an encoder and a pooling");

@@ -47,7 +47,7 @@ impl Prompts {
 /// How two vectors are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Similarity {
-    /// The dot product; what blocks are trained for.
+    /// The dot product of the vectors as they are.
     Dot,
     /// The cosine of their angle.
     Cosine,
@@ -90,9 +90,8 @@ pub(super) fn read(dir: &Path) -> Result<(Prompts, Option<Similarity>), FolderEr
     Ok((Prompts { by_name, default_name: config.default_prompt_name }, similarity))
 }
 
-/// The file's content; the similarity is always the dot product, since sentence-transformers would otherwise take the
-/// cosine.
-pub(super) fn to_json(prompts: &Prompts) -> Value {
+/// The file's content; the similarity is always said, since sentence-transformers would otherwise take the cosine.
+pub(super) fn to_json(prompts: &Prompts, similarity: Similarity) -> Value {
     let mut by_name = prompts.by_name.clone();
     for name in ["query", "document"] {
         by_name.entry(name.to_owned()).or_default();
@@ -103,6 +102,9 @@ pub(super) fn to_json(prompts: &Prompts) -> Value {
         "__version__": { "sentence_transformers": "5.0.0", "transformers": "4.41.0", "pytorch": "2.0.0" },
         "prompts": by_name,
         "default_prompt_name": prompts.default_name,
-        "similarity_fn_name": "dot",
+        "similarity_fn_name": match similarity {
+            Similarity::Dot => "dot",
+            Similarity::Cosine => "cosine",
+        },
     })
 }

@@ -9,16 +9,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::fingerprint::{self, Stamp};
-use super::{BertConfig, FolderError, ModelCard, Pooling, Prompts};
+use super::{BertConfig, FolderError, ModelCard, Pooling, Prompts, Similarity};
 use super::{modules, pooling, prompts, replace::replace, sentence};
 use crate::checkpoint::{NamedTensor, write_safetensors};
 use crate::moe::BlockConfig;
 use crate::tokenizer::Tokenizer;
 
-/// The folders of the modules behind the encoder, named as sentence-transformers names them.
+/// The folder of the pooling, named as sentence-transformers names it.
 const POOLING: &str = "1_Pooling";
-const NORMALIZE: &str = "2_Normalize";
-const BLOCK: &str = "2_SBMoE";
 
 /// The module that lets sentence-transformers apply the block.
 const BLOCK_PROGRAM: &str = include_str!("sbmoe.py");
@@ -34,7 +32,7 @@ pub struct WriteFolder<'a> {
     pub tokenizer: &'a Tokenizer,
     /// How token vectors become one.
     pub pooling: Pooling,
-    /// Whether vectors are normalised at the end; a model with a block never is.
+    /// Whether vectors are compared by cosine: then they are normalised at the end, and before the block if there is one.
     pub normalize: bool,
     /// The block, if there is one.
     pub block: Option<WriteBlock<'a>>,
@@ -42,6 +40,9 @@ pub struct WriteFolder<'a> {
     pub prompts: &'a Prompts,
     /// The model card.
     pub card: &'a ModelCard,
+    /// The fingerprint of the model that makes the same document vectors, where that is not this one: of the encoder
+    /// before a block for queries alone.
+    pub documents_of: Option<&'a str>,
 }
 
 /// A mixture-of-experts block to write.
@@ -55,15 +56,14 @@ pub struct WriteBlock<'a> {
 
 /// Writes a model folder, replacing a saved model that stands there.
 ///
-/// The folder appears complete or not at all. The similarity is always written as the dot product.
+/// The folder appears complete or not at all.
 ///
 /// # Errors
 /// A weight that is not finite, a write that fails, or a folder that holds something other than a saved model.
 ///
 /// # Panics
-/// Panics if a block is to be written together with a normalisation, or if [`write_safetensors`] panics.
+/// Panics if [`write_safetensors`] panics.
 pub fn write_sentence_transformers(dir: &Path, model: &WriteFolder<'_>) -> Result<(), FolderError> {
-    assert!(model.block.is_none() || !model.normalize, "a model with a block has no normalisation");
     replace(dir, |partial| write_files(partial, model))
 }
 
@@ -82,41 +82,50 @@ fn write_files(dir: &Path, model: &WriteFolder<'_>) -> Result<(), FolderError> {
         "do_lower_case": model.tokenizer.lower_case(),
     });
     write_json(&dir.join(sentence::FILE), &sentence)?;
-    write_json(&dir.join(prompts::FILE), &prompts::to_json(model.prompts))?;
+    let similarity = if model.normalize { Similarity::Cosine } else { Similarity::Dot };
+    write_json(&dir.join(prompts::FILE), &prompts::to_json(model.prompts, similarity))?;
 
     let pooling = dir.join(POOLING);
     fs_err::create_dir_all(&pooling)?;
     write_json(&pooling.join("config.json"), &pooling::to_json(model.pooling, model.bert.hidden_size))?;
-    if model.normalize {
-        // The module has no configuration; its folder exists because the chain names it.
-        fs_err::create_dir_all(dir.join(NORMALIZE))?;
+    let chain = chain(model);
+    for (folder, _) in &chain {
+        // A `Normalize` module has no configuration; its folder exists because the chain names it.
+        fs_err::create_dir_all(dir.join(folder))?;
     }
     if let Some(WriteBlock { config, tensors }) = model.block {
-        let block = dir.join(BLOCK);
-        fs_err::create_dir_all(&block)?;
+        let (block, _) =
+            chain.iter().find(|(_, class)| *class == modules::BLOCK_TYPE).expect("the chain has the block");
+        let block = dir.join(block);
         write_json(&block.join("config.json"), config)?;
         write_safetensors(&block.join("model.safetensors"), tensors, &metadata)?;
         write_synced(&dir.join("sbmoe.py"), BLOCK_PROGRAM.as_bytes())?;
     }
-    write_json(&dir.join(modules::FILE), &chain(model))?;
-    write_synced(&dir.join("README.md"), model.card.to_markdown(model.block.is_some()).as_bytes())?;
-    write_json(&dir.join(fingerprint::FILE), &Stamp::of(dir)?)
+    write_json(&dir.join(modules::FILE), &modules_json(&chain))?;
+    write_synced(&dir.join("README.md"), model.card.to_markdown(model).as_bytes())?;
+    write_json(&dir.join(fingerprint::FILE), &Stamp::of(dir, model.documents_of)?)
+}
+
+/// Every module's folder and type, in order.
+fn chain(model: &WriteFolder<'_>) -> Vec<(String, &'static str)> {
+    let normalize = model.normalize.then_some("sentence_transformers.models.Normalize");
+    let block = model.block.is_some().then_some(modules::BLOCK_TYPE);
+    let behind = if block.is_some() { [normalize, block, normalize] } else { [normalize, None, None] };
+    let mut chain = vec![
+        (String::new(), "sentence_transformers.models.Transformer"),
+        (POOLING.to_owned(), "sentence_transformers.models.Pooling"),
+    ];
+    for class in behind.into_iter().flatten() {
+        let name = class.rsplit('.').next().unwrap_or(class);
+        chain.push((format!("{}_{name}", chain.len()), class));
+    }
+    chain
 }
 
 /// `modules.json`.
-fn chain(model: &WriteFolder<'_>) -> Value {
-    let mut types = vec![
-        ("", "sentence_transformers.models.Transformer"),
-        (POOLING, "sentence_transformers.models.Pooling"),
-    ];
-    if model.normalize {
-        types.push((NORMALIZE, "sentence_transformers.models.Normalize"));
-    }
-    if model.block.is_some() {
-        types.push((BLOCK, modules::BLOCK_TYPE));
-    }
-    let entry = |(idx, (path, class)): (usize, &(&str, &str))| json!({ "idx": idx, "name": idx.to_string(), "path": path, "type": class });
-    types.iter().enumerate().map(entry).collect()
+fn modules_json(chain: &[(String, &str)]) -> Value {
+    let entry = |(idx, (path, class)): (usize, &(String, &str))| json!({ "idx": idx, "name": idx.to_string(), "path": path, "type": class });
+    chain.iter().enumerate().map(entry).collect()
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), FolderError> {

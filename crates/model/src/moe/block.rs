@@ -6,7 +6,7 @@ use sbmoe_kernels::Ops;
 
 use super::experts::{Expert, KeptExpert};
 use super::gate::GateLayers;
-use super::{BlockConfig, Combine, Draws, Gate, TrainGate, initial};
+use super::{BlockConfig, Combine, Draws, Gate, Start, TrainGate, initial};
 use crate::parameters::{Layout, ParameterId, Tensors};
 
 /// A block: where its parameters are, not what they hold.
@@ -14,7 +14,8 @@ use crate::parameters::{Layout, ParameterId, Tensors};
 pub struct Block {
     pub(super) config: BlockConfig,
     pub(super) experts: Vec<Expert>,
-    pub(super) gate: GateLayers,
+    /// None for a linear map.
+    pub(super) gate: Option<GateLayers>,
     first: usize,
     end: usize,
 }
@@ -34,9 +35,8 @@ impl Block {
     /// Declares the block's parameters.
     pub fn new(config: BlockConfig, layout: &mut Layout) -> Self {
         let first = layout.parameters().len();
-        let expert = |number| Expert::new(layout, number, config.hidden, config.expert_width);
-        let experts = (0..config.experts).map(expert).collect();
-        let gate = GateLayers::new(layout, &config);
+        let experts = (0..config.experts).map(|number| Expert::new(layout, number, &config)).collect();
+        let gate = config.has_gate().then(|| GateLayers::new(layout, &config));
         Self { experts, gate, first, end: layout.parameters().len(), config }
     }
 
@@ -55,14 +55,14 @@ impl Block {
         self.first..self.end
     }
 
-    /// The noise head's parameters: in no optimiser group when nothing trains them.
-    pub fn noise_ids(&self) -> [ParameterId; 2] {
-        self.gate.noise_ids()
+    /// The noise head's parameters: in no optimiser group when nothing trains them. Empty without a gate.
+    pub fn noise_ids(&self) -> Vec<ParameterId> {
+        self.gate.iter().flat_map(GateLayers::noise_ids).collect()
     }
 
-    /// The gate's parameters, without the noise head.
-    pub fn gate_ids(&self) -> [ParameterId; 4] {
-        self.gate.ids()
+    /// The gate's parameters, without the noise head. Empty without a gate.
+    pub fn gate_ids(&self) -> Vec<ParameterId> {
+        self.gate.iter().flat_map(GateLayers::ids).collect()
     }
 
     /// Whether the ranking loss reaches the gate in training. It does not where no gate is used, and in the paper's
@@ -78,11 +78,20 @@ impl Block {
     }
 
     /// Initial values of the block's parameters, in the layout's order.
-    pub fn initial_values(&self, layout: &Layout, seed: u64) -> Vec<Vec<f32>> {
-        initial::values(layout, self.first, seed)
+    pub fn initial_values(&self, layout: &Layout, start: Start, seed: u64) -> Vec<Vec<f32>> {
+        let last: Vec<usize> = match start {
+            Start::Random => Vec::new(),
+            Start::Zero => {
+                let layers = self.experts.iter().map(Expert::last_layer);
+                layers.flat_map(|layer| [layer.weight.index(), layer.bias.index()]).collect()
+            }
+        };
+        initial::values(layout, self.first, seed, |place| last.contains(&place))
     }
 
     /// `y [rows, hidden]` in use, and where each row was routed. `draws` serves [`Gate::Random`] and is empty otherwise.
+    ///
+    /// Every row passes through the block: which texts do is [`BlockConfig::sides`], for the caller to obey.
     pub fn apply<O: Ops>(
         &self,
         ops: &O,
@@ -91,7 +100,9 @@ impl Block {
         gate: Gate,
         draws: &Draws,
     ) -> (O::Buffer, Routed) {
-        let probabilities = || self.gate.forward(ops, parameters, x, &[]).probabilities;
+        let scaled = self.scaled(ops, x);
+        let x = scaled.as_ref().unwrap_or(x);
+        let probabilities = || self.gate().forward(ops, parameters, x, &[]).probabilities;
         let every = || self.run_every(ops, parameters, x);
         let (mixture, weights, routed) = match gate {
             Gate::Uniform => (every(), self.uniform(ops, x), Vec::new()),
@@ -103,8 +114,41 @@ impl Block {
                 (mixture, probabilities, routed)
             }
         };
-        let (y, _) = self.config.combine.forward(ops, self.config.hidden, x, mixture.parts, weights);
+        let (mut y, _) = self.config.combine.forward(ops, self.config.hidden, x, mixture.parts, weights);
+        self.weaken(ops, x, &mut y);
         (y, routed)
+    }
+
+    /// The gate of a mixture.
+    ///
+    /// # Panics
+    /// For a linear map, which has none and is used as `uniform`.
+    pub(super) fn gate(&self) -> &GateLayers {
+        self.gate.as_ref().expect("only experts are weighed by a gate")
+    }
+
+    /// `x` times the input scale; none where that is `x`.
+    #[expect(clippy::float_cmp, reason = "a scale of exactly 1 changes nothing")]
+    pub(super) fn scaled<O: Ops>(&self, ops: &O, x: &O::Buffer) -> Option<O::Buffer> {
+        (self.config.input_scale != 1.0).then(|| {
+            let mut scaled = ops.scratch(ops.len(x));
+            ops.copy(x, &mut scaled);
+            ops.scale(&mut scaled, self.config.input_scale);
+            scaled
+        })
+    }
+
+    /// `y = x + r (y − x)` for a residual `r` other than 1.
+    #[expect(clippy::float_cmp, reason = "a residual of exactly 1 changes nothing")]
+    fn weaken<O: Ops>(&self, ops: &O, x: &O::Buffer, y: &mut O::Buffer) {
+        let residual = self.config.residual;
+        if residual != 1.0 {
+            let mut rest = ops.scratch(ops.len(x));
+            ops.copy(x, &mut rest);
+            ops.scale(&mut rest, 1.0 - residual);
+            ops.scale(y, residual);
+            ops.add(&rest, y);
+        }
     }
 
     /// Every expert on every row.

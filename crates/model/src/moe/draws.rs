@@ -2,7 +2,7 @@
 
 use sbmoe_kernels::Key;
 
-use super::TrainGate;
+use super::{BlockConfig, Gate, TrainGate};
 
 /// The random numbers of one batch; empty where the mode needs none.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +28,14 @@ impl Draws {
         Self {
             noise: if noisy { table("gate noise", &|key| noise_scale * key.normal()) } else { Vec::new() },
             uniform: if gate == TrainGate::Random { table("random gate", &Key::uniform) } else { Vec::new() },
+        }
+    }
+
+    /// What a block needs in use: numbers for [`Gate::Random`] alone.
+    pub fn in_use(config: &BlockConfig, gate: Gate, texts: &[u64]) -> Self {
+        match gate {
+            Gate::Random => Self::for_use(config.seed, texts, config.experts),
+            Gate::Top1 | Gate::All | Gate::Uniform => Self::default(),
         }
     }
 

@@ -1,33 +1,48 @@
-//! The experts: `E_i(x) = U_i · relu(D_i x + b_i) + c_i`.
+//! The experts, `E_i(x) = U_i · relu(D_i x + b_i) + c_i`, and the linear map that may stand in their place, which is one
+//! without `relu`, of low rank or of a single layer.
 
 use sbmoe_kernels::{Activation, AffineGradient, LinearSize, Ops, Precision};
 
+use super::{BlockConfig, BlockKind};
 use crate::parameters::{AffineIds, Layout, Tensors};
 
 /// One expert's layers.
 #[derive(Debug, Clone)]
 pub(super) struct Expert {
-    down: AffineIds,
+    /// None where a single layer maps `x` to the output.
+    down: Option<AffineIds>,
     up: AffineIds,
+    activation: Activation,
     hidden: usize,
+    /// Inputs of `up`.
     width: usize,
 }
 
-/// What an expert's backward reads: which rows it saw (all when `None`) and its inner activations.
+/// What an expert's backward reads: which rows it saw (all when `None`) and its inner activations, where it has an inner
+/// layer.
 #[derive(Debug)]
 pub(super) struct KeptExpert<B> {
     rows: Option<Vec<u32>>,
-    inner: B,
+    inner: Option<B>,
 }
 
 impl Expert {
-    pub(super) fn new(layout: &mut Layout, number: usize, hidden: usize, width: usize) -> Self {
-        Self {
-            down: layout.add_linear(&format!("experts.{number}.down"), hidden, width),
-            up: layout.add_linear(&format!("experts.{number}.up"), width, hidden),
-            hidden,
-            width,
-        }
+    /// Declares the layers of expert `number`, or of the linear map.
+    pub(super) fn new(layout: &mut Layout, number: usize, config: &BlockConfig) -> Self {
+        let BlockConfig { hidden, expert_width: width, .. } = *config;
+        let (name, has_inner_layer, activation) = match config.kind {
+            BlockKind::Experts => (format!("experts.{number}."), true, Activation::Relu),
+            BlockKind::Linear if config.rank.is_some() => ("linear.".to_owned(), true, Activation::Identity),
+            BlockKind::Linear => ("linear".to_owned(), false, Activation::Identity),
+        };
+        let down = has_inner_layer.then(|| layout.add_linear(&format!("{name}down"), hidden, width));
+        let up = if has_inner_layer { format!("{name}up") } else { name };
+        Self { down, up: layout.add_linear(&up, width, hidden), activation, hidden, width }
+    }
+
+    /// The layer that is zero where training starts at the encoder.
+    pub(super) fn last_layer(&self) -> AffineIds {
+        self.up
     }
 
     /// Applies the expert to every row of `x`.
@@ -38,11 +53,15 @@ impl Expert {
         x: &O::Buffer,
     ) -> (O::Buffer, KeptExpert<O::Buffer>) {
         let rows = ops.len(x) / self.hidden;
-        let (mut inner, mut output) = (ops.scratch(rows * self.width), ops.scratch(rows * self.hidden));
-        ops.linear(self.down(rows), x, parameters.affine(self.down), Activation::Relu, None, &mut inner);
+        let inner = self.down.map(|down| {
+            let mut inner = ops.scratch(rows * self.width);
+            ops.linear(self.down(rows), x, parameters.affine(down), self.activation, None, &mut inner);
+            inner
+        });
+        let mut output = ops.scratch(rows * self.hidden);
         ops.linear(
             self.up(rows),
-            &inner,
+            inner.as_ref().unwrap_or(x),
             parameters.affine(self.up),
             Activation::Identity,
             None,
@@ -67,8 +86,8 @@ impl Expert {
     }
 
     /// The layers whose gradients [`Expert::backward`] writes, in its order.
-    pub(super) fn layers(&self) -> [AffineIds; 2] {
-        [self.down, self.up]
+    pub(super) fn layers(&self) -> impl Iterator<Item = AffineIds> + use<> {
+        self.down.into_iter().chain([self.up])
     }
 
     /// Writes the parameters' gradients; returns that of the rows that the expert saw, for [`Expert::add_input_gradient`],
@@ -80,14 +99,15 @@ impl Expert {
         x: &O::Buffer,
         kept: &KeptExpert<O::Buffer>,
         d_output: &O::Buffer,
-        gradients: [AffineGradient<'_, O::Buffer>; 2],
+        gradients: Vec<AffineGradient<'_, O::Buffer>>,
         wants_input: bool,
     ) -> Option<O::Buffer> {
+        let inner = kept.inner.as_ref();
         let Some(rows) = &kept.rows else {
-            return self.backward_dense(ops, parameters, x, &kept.inner, d_output, gradients, wants_input);
+            return self.backward_dense(ops, parameters, (x, inner), d_output, gradients, wants_input);
         };
         let (x, d_output) = (self.gather(ops, rows, x), self.gather(ops, rows, d_output));
-        self.backward_dense(ops, parameters, &x, &kept.inner, &d_output, gradients, wants_input)
+        self.backward_dense(ops, parameters, (&x, inner), &d_output, gradients, wants_input)
     }
 
     /// Adds what [`Expert::backward`] returned to the gradient of all rows.
@@ -108,22 +128,29 @@ impl Expert {
         &self,
         ops: &O,
         parameters: &Tensors<O::Buffer>,
-        x: &O::Buffer,
-        inner: &O::Buffer,
+        (x, inner): (&O::Buffer, Option<&O::Buffer>),
         d_output: &O::Buffer,
-        [d_down, d_up]: [AffineGradient<'_, O::Buffer>; 2],
+        mut gradients: Vec<AffineGradient<'_, O::Buffer>>,
         wants_input: bool,
     ) -> Option<O::Buffer> {
         let rows = ops.len(x) / self.hidden;
-        ops.linear_backward_parameters_set(self.up(rows), inner, d_output, d_up);
+        let d_up = gradients.pop().expect("a gradient for the last layer");
+        ops.linear_backward_parameters_set(self.up(rows), inner.unwrap_or(x), d_output, d_up);
+        let Some(((inner, d_down), down)) = inner.zip(gradients.pop()).zip(self.down) else {
+            return wants_input.then(|| {
+                let mut dx = ops.scratch(rows * self.hidden);
+                ops.linear_backward_input(self.up(rows), parameters.get(self.up.weight), d_output, &mut dx);
+                dx
+            });
+        };
         let mut d_inner = ops.scratch(rows * self.width);
         ops.linear_backward_input(self.up(rows), parameters.get(self.up.weight), d_output, &mut d_inner);
         // relu' is 1 exactly where its output is positive, so the output stands in for its input.
-        ops.activate_backward(Activation::Relu, inner, &mut d_inner);
+        ops.activate_backward(self.activation, inner, &mut d_inner);
         ops.linear_backward_parameters_set(self.down(rows), x, &d_inner, d_down);
         wants_input.then(|| {
             let mut dx = ops.scratch(rows * self.hidden);
-            ops.linear_backward_input(self.down(rows), parameters.get(self.down.weight), &d_inner, &mut dx);
+            ops.linear_backward_input(self.down(rows), parameters.get(down.weight), &d_inner, &mut dx);
             dx
         })
     }

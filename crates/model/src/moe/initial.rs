@@ -6,7 +6,13 @@ use crate::parameters::Layout;
 
 /// Initial values of every parameter that `layout` declares from `first` on; keyed by name, so that the values of one
 /// parameter do not depend on how many others there are.
-pub(super) fn values(layout: &Layout, first: usize, seed: u64) -> Vec<Vec<f32>> {
+/// Those that `is_zero` names are zero.
+pub(super) fn values(
+    layout: &Layout,
+    first: usize,
+    seed: u64,
+    is_zero: impl Fn(usize) -> bool,
+) -> Vec<Vec<f32>> {
     let key = Key::new(seed).purpose("initial block");
     let own = &layout.parameters()[first..];
     let inputs = |name: &str| {
@@ -15,8 +21,12 @@ pub(super) fn values(layout: &Layout, first: usize, seed: u64) -> Vec<Vec<f32>> 
         let weight = own.iter().find(|parameter| parameter.name == weight);
         weight.expect("every bias of a block belongs to a weight").shape[1]
     };
-    own.iter()
-        .map(|parameter| {
+    (first..)
+        .zip(own)
+        .map(|(place, parameter)| {
+            if is_zero(place) {
+                return vec![0.0; parameter.len()];
+            }
             let (bound, key) = (1.0 / (inputs(&parameter.name) as f64).sqrt(), key.purpose(&parameter.name));
             let value = |i: usize| (bound * (2.0 * key.with(i as u64).uniform() - 1.0)) as f32;
             (0..parameter.len()).map(value).collect()

@@ -5,13 +5,15 @@ use sbmoe_kernels::{AffineGradient, Ops};
 use super::block::Mixture;
 use super::combine::{CombineGradient, KeptCombine};
 use super::experts::{Expert, KeptExpert};
-use super::gate::KeptGate;
+use super::gate::{GateLayers, KeptGate};
 use super::{Block, Draws, Routed, TrainGate};
 use crate::parameters::{AffineIds, Span, Tensors, no_gradients};
 
 /// What a training forward kept for [`Block::backward`].
 #[derive(Debug)]
 pub struct KeptBlock<B> {
+    /// The scaled input, where it is not `x` itself.
+    input: Option<B>,
     gate: Option<KeptGate<B>>,
     experts: Vec<Option<KeptExpert<B>>>,
     combine: KeptCombine<B>,
@@ -23,7 +25,7 @@ pub struct KeptBlock<B> {
 }
 
 impl Block {
-    /// `y [rows, hidden]` in training, and what backward needs.
+    /// `y [rows, hidden]` in training, where the residual is always 1, and what backward needs.
     pub fn forward<O: Ops>(
         &self,
         ops: &O,
@@ -32,7 +34,9 @@ impl Block {
         draws: &Draws,
     ) -> (O::Buffer, KeptBlock<O::Buffer>) {
         let n = self.config.experts;
-        let run_gate = || self.gate.forward(ops, parameters, x, &draws.noise);
+        let input = self.scaled(ops, x);
+        let x = input.as_ref().unwrap_or(x);
+        let run_gate = || self.gate().forward(ops, parameters, x, &draws.noise);
         let every = || self.run_every(ops, parameters, x);
         let (gate, (mixture, weights, routed)) = match self.config.train_gate {
             TrainGate::Random => (None, self.run_chosen(ops, parameters, x, &ops.upload(&draws.uniform))),
@@ -59,7 +63,7 @@ impl Block {
             gate.as_ref().map_or(0.0, |gate| balance(n, &routed, &ops.download(&gate.probabilities)));
         let Mixture { parts, kept: experts } = mixture;
         let (y, combine) = self.config.combine.forward(ops, self.config.hidden, x, parts, weights);
-        (y, KeptBlock { gate, experts, combine, routed, balance })
+        (y, KeptBlock { input, gate, experts, combine, routed, balance })
     }
 
     /// Writes the gradients of all of the block's parameters, and adds that of `x` to `dx` if it is there: a block on
@@ -75,6 +79,7 @@ impl Block {
         gradients: &mut Tensors<O::Buffer>,
         dx: Option<&mut O::Buffer>,
     ) {
+        let x = kept.input.as_ref().unwrap_or(x);
         let d = self.config.combine.backward(ops, self.config.hidden, &kept.combine, d_y);
         // Experts that were chosen row by row filled one part together.
         let shared = (d.n_parts() == 1).then(|| d.part(ops, 0));
@@ -83,12 +88,13 @@ impl Block {
         let wants_input = dx.is_some();
         let gate_work = || {
             let Some((gate, d_probabilities)) = self.gate_gradient(ops, kept, &d, balance_weight) else {
-                no_gradients(ops, gate_gradients);
+                no_gradients(ops, gate_gradients.into_iter().flatten());
                 return None;
             };
-            self.gate.backward(ops, parameters, x, gate, &d_probabilities, gate_gradients, wants_input)
+            let gradients = gate_gradients?;
+            self.gate().backward(ops, parameters, x, gate, &d_probabilities, gradients, wants_input)
         };
-        let expert_work = |(number, gradients): (usize, [AffineGradient<'_, O::Buffer>; 2])| {
+        let expert_work = |(number, gradients): (usize, Vec<AffineGradient<'_, O::Buffer>>)| {
             let Some(own) = &kept.experts[number] else {
                 no_gradients(ops, gradients);
                 return None;
@@ -105,15 +111,24 @@ impl Block {
         let experts = expert_gradients.into_iter().enumerate().collect();
         let (from_gate, from_experts) = ops.both(gate_work, || ops.side_by_side(experts, expert_work));
         let Some(dx) = dx else { return };
-        ops.add(d_y, dx);
-        for ((expert, own), d_input) in self.experts.iter().zip(&kept.experts).zip(from_experts) {
-            if let (Some(own), Some(d_input)) = (own, d_input) {
-                expert.add_input_gradient(ops, own, &d_input, dx);
+        let add_to = |dx: &mut O::Buffer| {
+            ops.add(d_y, dx);
+            for ((expert, own), d_input) in self.experts.iter().zip(&kept.experts).zip(&from_experts) {
+                if let (Some(own), Some(d_input)) = (own, d_input) {
+                    expert.add_input_gradient(ops, own, d_input, dx);
+                }
             }
+            if let Some(d_input) = &from_gate {
+                ops.add(d_input, dx);
+            }
+        };
+        if kept.input.is_none() {
+            return add_to(dx);
         }
-        if let Some(d_input) = from_gate {
-            ops.add(&d_input, dx);
-        }
+        let mut d_scaled = ops.zeros(ops.len(x));
+        add_to(&mut d_scaled);
+        ops.scale(&mut d_scaled, self.config.input_scale);
+        ops.add(&d_scaled, dx);
     }
 
     /// The gate and the gradient of its `p`: that of the weights, and the load-balance term's; none where neither reaches
@@ -150,12 +165,13 @@ impl Block {
     fn split<'a, B>(
         &self,
         gradients: &'a mut Span<'_, B>,
-    ) -> ([AffineGradient<'a, B>; 3], Vec<[AffineGradient<'a, B>; 2]>) {
-        let layers: Vec<AffineIds> =
-            self.gate.layers().into_iter().chain(self.experts.iter().flat_map(Expert::layers)).collect();
+    ) -> (Option<[AffineGradient<'a, B>; 3]>, Vec<Vec<AffineGradient<'a, B>>>) {
+        let of_gate = self.gate.iter().flat_map(GateLayers::layers);
+        let layers: Vec<AffineIds> = of_gate.chain(self.experts.iter().flat_map(Expert::layers)).collect();
         let mut each = gradients.affines(&layers).into_iter();
         let mut next = || each.next().expect("a gradient a layer");
-        ([next(), next(), next()], self.experts.iter().map(|_| [next(), next()]).collect())
+        let gate = self.gate.as_ref().map(|_| [next(), next(), next()]);
+        (gate, self.experts.iter().map(|expert| expert.layers().map(|_| next()).collect()).collect())
     }
 }
 

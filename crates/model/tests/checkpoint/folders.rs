@@ -205,14 +205,15 @@ fn a_fingerprint_follows_what_decides_the_vectors() {
     let dir = folder(&[]);
     fs_err::copy(sample("checkpoint/zip.bin"), dir.path().join("pytorch_model.bin")).unwrap();
     let first = fingerprint(dir.path()).unwrap();
-    assert_eq!(first.len(), 64);
+    assert_eq!(first.model.len(), 64);
+    assert_eq!(first.documents, first.model);
     put(dir.path(), "README.md", "changed");
     assert_eq!(fingerprint(dir.path()).unwrap(), first);
     put(dir.path(), "vocab.txt", "a\n");
     let second = fingerprint(dir.path()).unwrap();
     assert_ne!(second, first);
     put(dir.path(), "sbmoe.json", r#"{"format": 1, "fingerprint": "stored"}"#);
-    assert_eq!(fingerprint(dir.path()).unwrap(), "stored");
+    assert_eq!(fingerprint(dir.path()).unwrap().model, "stored");
     put(dir.path(), "sbmoe.json", r#"{"format": 2, "fingerprint": "stored"}"#);
     assert!(fingerprint(dir.path()).unwrap_err().to_string().contains("`format` `2` is not supported"));
 }

@@ -43,6 +43,7 @@ fn block() -> BlockConfig {
         combine: Combine::NormalizeMixture,
         gate_noise: 0.0,
         seed: 42,
+        ..BlockConfig::new(1, 1)
     }
 }
 
@@ -77,6 +78,7 @@ fn save(dir: &Path, weight: f32, with_block: bool) -> Result<(), FolderError> {
                     value: 0.5,
                 }],
             },
+            documents_of: None,
         },
     )
 }

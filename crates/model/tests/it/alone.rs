@@ -29,6 +29,7 @@ fn architecture(pooling: Pooling) -> Architecture {
         combine: Combine::NormalizeMixture,
         gate_noise: 0.0,
         seed: 9,
+        ..BlockConfig::new(1, 1)
     };
     Architecture::new(bert, pooling, Some(block))
 }

@@ -1,7 +1,7 @@
 //! The block against PyTorch in f64: every mode, every combination, forward and every gradient.
 
 use sbmoe_kernels::Ops;
-use sbmoe_model::moe::{Block, BlockConfig, Draws, Gate, TrainGate};
+use sbmoe_model::moe::{Block, BlockConfig, Draws, Gate, Start, TrainGate};
 use sbmoe_model::parameters::{Layout, Tensors};
 use serde_json::Value;
 
@@ -37,6 +37,7 @@ fn open(golden: &Golden, case: &Value) -> Case {
         combine: combine.parse().expect("a combination"),
         gate_noise: scale,
         seed: 0,
+        ..BlockConfig::new(1, 1)
     };
     let noisy = scale > 0.0;
     let narrow =
@@ -158,10 +159,11 @@ fn initial_values_follow_pytorch_s_bounds_and_the_seed() {
         combine: "sum".parse().expect("a combination"),
         gate_noise: 0.0,
         seed: 1,
+        ..BlockConfig::new(1, 1)
     };
     let mut layout = Layout::default();
     let block = Block::new(config, &mut layout);
-    let values = block.initial_values(&layout, 1);
+    let values = block.initial_values(&layout, Start::Random, 1);
     for (parameter, values) in layout.parameters().iter().zip(&values) {
         let inputs =
             if parameter.name.contains("up") || parameter.name.contains("gate.output") { 8.0 } else { 16.0 };
@@ -169,6 +171,6 @@ fn initial_values_follow_pytorch_s_bounds_and_the_seed() {
         assert!(values.iter().all(|v| v.abs() <= bound), "`{}` leaves ±{bound}", parameter.name);
         assert!(values.iter().any(|v| v.abs() > 0.5 * bound), "`{}` does not fill ±{bound}", parameter.name);
     }
-    assert_eq!(values, block.initial_values(&layout, 1));
-    assert_ne!(values, block.initial_values(&layout, 2));
+    assert_eq!(values, block.initial_values(&layout, Start::Random, 1));
+    assert_ne!(values, block.initial_values(&layout, Start::Random, 2));
 }

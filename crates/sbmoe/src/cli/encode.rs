@@ -66,9 +66,12 @@ impl Encode {
             self.from.is_none() || self.vectors.precision.is_none(),
             "`--precision` is the encoder's, which `--from` does not run; leave it out"
         );
-        let (retriever, fingerprint) = self.model.open_with_fingerprint(self.max_length)?;
-        let options =
-            EncodeOptions { model: self.model.model.clone(), fingerprint, keep_pooled: self.keep_pooled };
+        let (retriever, fingerprints) = self.model.open_with_fingerprint(self.max_length)?;
+        let options = EncodeOptions {
+            model: self.model.model.clone(),
+            fingerprint: fingerprints.documents,
+            keep_pooled: self.keep_pooled,
+        };
         let maker = self.vectors.maker(retriever, self.from.is_some())?;
         let interrupt = interrupt::watch()?;
         let total = match (&self.corpus, &self.from) {

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use sbmoe_model::checkpoint::{Checkpoint, Wanted};
 use sbmoe_model::folder::ModelCard;
-use sbmoe_model::moe::{BlockConfig, Combine, Gate, TrainGate, authors};
+use sbmoe_model::moe::{BlockConfig, Combine, Gate, Start, TrainGate, authors};
 use sbmoe_model::parameters::Tensors;
 
 use super::model_arguments::ModelArguments;
@@ -48,7 +48,7 @@ impl Import {
             );
         }
         let n_experts = config.experts;
-        retriever.set_block(Some(config), 0);
+        retriever.set_head(Some(config), false, (Start::Random, 0));
         // The paper's code lower-cases every text that it trains on.
         retriever.set_lower_case(true)?;
         let parameters = retriever.architecture.layout.parameters();
@@ -67,7 +67,9 @@ impl Import {
             text: format!("Imported from `{}` ({n_experts} experts).", name(&self.checkpoint)),
             results: Vec::new(),
         };
-        retriever.save(&self.out, &card).with_context(|| format!("writing `{}`", self.out.display()))?;
+        retriever
+            .save(&self.out, &card, None)
+            .with_context(|| format!("writing `{}`", self.out.display()))?;
         console::print(format!("{} experts → `{}`", n_experts, self.out.display()))?;
         Ok(Verdict::Good)
     }
@@ -91,6 +93,7 @@ impl Import {
             combine: Combine::NormalizeMixture,
             gate_noise: 1.0,
             seed: 42,
+            ..BlockConfig::new(1, 1)
         })
     }
 }

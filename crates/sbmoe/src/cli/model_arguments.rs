@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use indicatif::ProgressBar;
 use sbmoe_kernels::Cpu;
-use sbmoe_model::folder::fingerprint;
+use sbmoe_model::folder::{Fingerprints, fingerprint};
 use sbmoe_model::retriever::Retriever;
 
 use super::console::{bar, note, warn};
@@ -38,11 +38,11 @@ impl ModelArguments {
         self.open_in(&self.resolve()?, max_length)
     }
 
-    /// As [`ModelArguments::open`], with the model's fingerprint, which is computed meanwhile.
+    /// As [`ModelArguments::open`], with the model's fingerprints, which are computed meanwhile.
     pub(super) fn open_with_fingerprint(
         &self,
         max_length: Option<usize>,
-    ) -> Result<(Retriever<Cpu>, String)> {
+    ) -> Result<(Retriever<Cpu>, Fingerprints)> {
         let dir = self.resolve()?;
         std::thread::scope(|scope| {
             let fingerprint = scope.spawn(|| fingerprint(&dir));

@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
+use sbmoe_index::{Manifest, Similarity};
 use sbmoe_ir::{Hit, Ranking, Run, Split};
-use sbmoe_model::moe::Gate;
+use sbmoe_kernels::Cpu;
+use sbmoe_model::moe::{Gate, Side};
+use sbmoe_model::retriever::Retriever;
 use serde_json::{Value, json};
 
 use super::model_arguments::ModelArguments;
@@ -112,18 +115,20 @@ impl Search {
     fn maker(&self, index: &Index, few_texts: bool) -> Result<VectorMaker> {
         let manifest = index.manifest();
         let max_length = manifest.details.get("max_length").and_then(Value::as_u64).map(|n| n as usize);
-        let (retriever, fingerprint) = self.model.open_with_fingerprint(max_length)?;
+        let (retriever, fingerprints) = self.model.open_with_fingerprint(max_length)?;
         let mut arguments = self.vectors.clone();
-        let has_block = retriever.architecture.block.is_some();
-        if arguments.gate.is_none() && has_block && manifest.gate != "none" {
+        let serves_documents = retriever.block_serves(Side::Document);
+        if arguments.gate.is_none() && serves_documents && manifest.gate != "none" {
             arguments.gate = manifest.gate.parse().ok();
         }
         if arguments.seed.is_none() {
             arguments.seed = manifest.details.get("seed").and_then(Value::as_u64);
         }
         if !self.force {
-            let gate = arguments.gate.map_or_else(|| "none".to_owned(), |gate| gate.to_string());
-            index.check_queries(&self.model.model, &fingerprint, &gate)?;
+            let gate = arguments.gate.filter(|_| serves_documents);
+            let gate = gate.map_or_else(|| "none".to_owned(), |gate| gate.to_string());
+            index.check_queries(&self.model.model, &fingerprints.documents, &gate)?;
+            check_query_block(&retriever, index)?;
         }
         arguments.similarity.get_or_insert(manifest.similarity);
         if arguments.normalize == Normalize::Auto {
@@ -168,6 +173,25 @@ impl Search {
         }
         Ok(())
     }
+}
+
+/// Refuses an index of the encoder's vectors as a block for queries alone was not trained against.
+fn check_query_block(retriever: &Retriever<Cpu>, index: &Index) -> Result<()> {
+    let by_cosine = retriever.architecture.normalize;
+    let Manifest { similarity, normalize, .. } = index.manifest();
+    let index_by_cosine = *normalize || *similarity == Similarity::Cos;
+    let fits = !retriever.block_serves(Side::Query)
+        || retriever.block_serves(Side::Document)
+        || by_cosine == index_by_cosine;
+    let name = |by_cosine| if by_cosine { "cosine" } else { "dot product" };
+    ensure!(
+        fits,
+        "the model's block for queries was trained by {}, but the index compares by {}: encode the collection again with \
+         this model",
+        name(by_cosine),
+        name(index_by_cosine)
+    );
+    Ok(())
 }
 
 /// A run names each query once: found now, not after the search.

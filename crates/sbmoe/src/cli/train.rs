@@ -1,29 +1,32 @@
 //! `sbmoe train`: arguments to a request, what happens to the console, the end to a summary.
 
 mod console;
+mod switches;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
-use sbmoe_model::moe::{Combine, Gate, TrainGate};
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub(super) use self::console::TrainingConsole;
+use self::switches::Switches;
 use super::Verdict;
 use super::console::{note, print};
 use super::shell::quoted;
 use crate::interrupt;
-use crate::training::{self, MEASURE, Overrides, Preset, RunFolder, TrainReport, TrainRequest};
+use crate::training::{self, Kept, MEASURE, Overrides, Part, Preset, RunFolder, TrainReport, TrainRequest};
 
 /// Train a retriever on a collection
 ///
 /// Adapts an encoder to a collection's training judgments, with a mixture-of-experts block behind it or without, and
 /// leaves a folder: RUN/model is the trained model, RUN/config.toml every value of the run, RUN/train.jsonl a line a
-/// step. Where the best state by validation is not the last, both are kept: RUN/model is the one that `--keep` names,
-/// RUN/last or RUN/best the other. With `--freeze-encoder` only the block is trained, on vectors that are computed
-/// once; that takes seconds.
+/// step. With `--freeze-encoder` only the block is trained, on vectors that are computed once; that takes seconds.
+///
+/// The encoder as it came is scored first, by its own similarity, on held-out queries (dev judgments, else training
+/// queries whose answers are not trained on), and every epoch is told as a difference from it. If no epoch is better
+/// beyond its noise, RUN/model is the encoder unchanged and RUN/best the best trained state; else RUN/model is the best
+/// state, and RUN/last the last where that is another.
 ///
 /// Values come from the defaults, then the preset, then the file, then the switches and `--set`, each over the one
 /// before. Ctrl-C saves and says how to go on.
@@ -32,7 +35,8 @@ use crate::training::{self, MEASURE, Overrides, Preset, RunFolder, TrainReport, 
 #[command(after_long_help = "\
 Examples:
   sbmoe train --data scifact --model all-MiniLM-L6-v2 --out runs/scifact --freeze-encoder
-  sbmoe train --data scifact --model all-MiniLM-L6-v2 --out runs/baseline --experts 0 --encoder-lr 1e-4
+  sbmoe train --data scifact --model all-MiniLM-L6-v2 --out runs/linear --freeze-encoder --block linear
+  sbmoe train --data scifact --model all-MiniLM-L6-v2 --out runs/full --experts 0
   sbmoe train --out runs/scifact --resume
   sbmoe train --config runs/scifact/config.toml --out runs/other-seed --seed 7")]
 pub(super) struct Train {
@@ -76,150 +80,6 @@ pub(super) struct Train {
     json: bool,
 }
 
-/// The switches that are keys of config.toml, by those names.
-#[derive(Debug, Args, Serialize)]
-struct Switches {
-    /// The collection: a folder with corpus.jsonl, queries.jsonl and qrels/train.tsv
-    #[arg(long, value_name = "DIR")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<PathBuf>,
-
-    /// The encoder: a model folder, or a name on the Hugging Face hub
-    #[arg(long, value_name = "DIR|NAME")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    model: Option<String>,
-
-    /// Branch, tag or commit of a model on the hub
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    revision: Option<String>,
-
-    /// Experts; 0 fine-tunes the encoder without a block [default: 6]
-    #[arg(long, value_name = "N", help_heading = "Block")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    experts: Option<usize>,
-
-    /// Width of each expert [default: half the hidden size]
-    #[arg(long, value_name = "W", help_heading = "Block")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expert_width: Option<usize>,
-
-    /// How experts are weighed in training: noisy-top1, straight-through, soft, random or uniform [default: soft]
-    #[arg(long, value_name = "GATE", help_heading = "Block")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    train_gate: Option<TrainGate>,
-
-    /// How they are weighed in use: top1, all, random or uniform [default: what the training gate is meant for]
-    #[arg(long, value_name = "GATE", help_heading = "Block")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    gate: Option<Gate>,
-
-    /// How experts join the encoder's vector: normalize-mixture, normalize-experts or sum [default: normalize-mixture]
-    #[arg(long, value_name = "HOW", help_heading = "Block")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    combine: Option<Combine>,
-
-    /// Scale of the gate's training noise, 0 for none [default: 1 for noisy-top1, else 0]
-    #[arg(long, value_name = "S", help_heading = "Block")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    gate_noise: Option<f64>,
-
-    /// Weight of the load-balance term, 0 for none [default: 0]
-    #[arg(long, value_name = "B", help_heading = "Block")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    balance: Option<f64>,
-
-    /// Passes over the training queries [default: 30 with --freeze-encoder, else 10]
-    #[arg(long, value_name = "E", help_heading = "Training")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    epochs: Option<usize>,
-
-    /// Queries a step [default: 64]
-    #[arg(long, value_name = "B", help_heading = "Training")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    batch_size: Option<usize>,
-
-    /// Tokens at which texts are cut [default: the model's length, else 256]
-    #[arg(long, value_name = "L", help_heading = "Training")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_length: Option<usize>,
-
-    /// Numbers that the encoder's products are computed in: f32, or bf16, which is faster where the level (SBMOE_SIMD) has
-    /// an instruction for it [default: f32]
-    #[arg(long, value_name = "NUMBERS", help_heading = "Training")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    precision: Option<String>,
-
-    /// Scores are divided by this in the loss [default: 1]
-    #[arg(long, value_name = "T", help_heading = "Training")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    temperature: Option<f64>,
-
-    /// Learning rate of the block [default: 1e-3]
-    #[arg(long, value_name = "RATE", help_heading = "Training")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lr: Option<f64>,
-
-    /// Learning rate of the encoder [default: 1e-4]
-    #[arg(long, value_name = "RATE", help_heading = "Training")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    encoder_lr: Option<f64>,
-
-    /// Leave the encoder as it is and train the block on stored vectors
-    #[arg(long, help_heading = "Training")]
-    #[serde(skip_serializing_if = "is_off")]
-    freeze_encoder: bool,
-
-    /// How the rates move: constant, linear or cosine [default: constant]
-    #[arg(long, value_name = "HOW", value_parser = ["constant", "linear", "cosine"], hide_possible_values = true)]
-    #[arg(help_heading = "Training")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    schedule: Option<String>,
-
-    /// Steps of linear growth of the rates at the start [default: 0]
-    #[arg(long, value_name = "N", help_heading = "Training")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    warmup_steps: Option<u64>,
-
-    /// The largest norm of the gradient, 0 for no clipping [default: 0]
-    #[arg(long, value_name = "NORM", help_heading = "Training")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    clip: Option<f64>,
-
-    /// Explicit negatives a query, where the collection has negatives.jsonl [default: 1]
-    #[arg(long, value_name = "N", help_heading = "Training")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    negatives: Option<usize>,
-
-    /// The seed of every random draw [default: 42]
-    #[arg(long, value_name = "S", help_heading = "Training")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seed: Option<u64>,
-
-    /// The part of the training queries to hold out where there are no dev judgments; 0 trains on every query without
-    /// validation [default: 0.05]
-    #[arg(long, value_name = "FRACTION", help_heading = "Validation")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    validation: Option<f64>,
-
-    /// Documents that validation queries are ranked over; all with a frozen encoder [default: 1000]
-    #[arg(long, value_name = "N", help_heading = "Validation")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    validation_documents: Option<usize>,
-
-    /// Stop after this many epochs in a row without a better nDCG@10, 0 for never [default: 0]
-    #[arg(long, value_name = "N", help_heading = "Validation")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    patience: Option<usize>,
-
-    /// Which state becomes RUN/model: best or last; the other one stays beside it, as RUN/last or RUN/best. Without
-    /// validation there is only the last [default: best]
-    #[arg(long, value_name = "WHICH", value_parser = ["best", "last"], hide_possible_values = true)]
-    #[arg(help_heading = "Validation")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    keep: Option<String>,
-}
-
 impl Train {
     pub(super) fn run(self) -> Result<Verdict> {
         let request = TrainRequest {
@@ -258,25 +118,31 @@ impl Train {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn is_off(switch: &bool) -> bool {
-    !switch
-}
-
 /// What a finished run says: the scores, where the model is, what to type next.
 pub(super) fn summary(report: &TrainReport) -> Vec<String> {
     let mut lines = vec![format!("steps: {} in {:.0} s", report.steps, report.seconds)];
-    if let (Some(best), Some(step)) = (report.best, report.best_step) {
-        let before =
-            report.encoder_alone.map_or(String::new(), |before| format!(" (encoder alone {before:.4})"));
-        lines.push(format!("best {MEASURE}: {best:.4} at step {step}{before}, on the validation queries"));
+    if let (Some(baseline), Some(best), Some(gain)) = (report.baseline, report.best, report.gain) {
+        let [low, high] = gain.interval();
+        let epoch = report.best_epoch.map_or(String::new(), |epoch| format!(", after epoch {epoch}"));
+        lines
+            .push(format!("{MEASURE} of the held-out queries: encoder {baseline:.4}, best {best:.4}{epoch}"));
+        lines.push(format!("the difference: {:+.4}, within [{low:+.4}, {high:+.4}] (95 %)", gain.difference));
+    }
+    let parts = [("whose answers are trained on", report.seen), ("unseen in training", report.unseen)];
+    for (kind, part) in parts {
+        if let Some(Part { queries, baseline, best }) = part {
+            lines.push(format!("  {queries} queries {kind}: encoder {baseline:.4}, best {best:.4}"));
+        }
     }
     let Some(model) = &report.model else { return lines };
     let (run, model, data) = (&report.run, shown(model), shown(&report.data));
     let (index, hits) = (shown(&run.join("index")), shown(&run.join("run.trec")));
     lines.push(format!("model: {model}"));
     if let Some(other) = &report.other {
-        let name = other.file_name().unwrap_or_default().display();
+        let name = match report.kept {
+            Some(Kept::Encoder) => "best trained".to_owned(),
+            _ => other.file_name().unwrap_or_default().display().to_string(),
+        };
         lines.push(format!("the {name} state: {}", shown(other)));
     }
     lines.push("next:".to_owned());
@@ -285,6 +151,14 @@ pub(super) fn summary(report: &TrainReport) -> Vec<String> {
         "  sbmoe search --index {index} --model {model} --queries {data} --split test --out {hits}"
     ));
     lines.push(format!("  sbmoe evaluate --qrels {data} --run {hits}"));
+    if report.kept == Some(Kept::Encoder) {
+        lines.push(
+            "kept: the encoder as it came, since no trained state was better beyond its noise; try more judged queries, \
+             `--block linear`, training the encoder itself (without --freeze-encoder), or `--keep last` for the trained \
+             state all the same"
+                .to_owned(),
+        );
+    }
     lines
 }
 

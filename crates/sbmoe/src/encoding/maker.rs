@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use sbmoe_index::Similarity;
 use sbmoe_kernels::{Cpu, Ops as _, Precision};
 use sbmoe_model::folder;
-use sbmoe_model::moe::{Gate, text_key};
+use sbmoe_model::moe::{BlockKind, Gate, Side, text_key};
 use sbmoe_model::retriever::Retriever;
 
 use crate::sha256::Sha256Hex;
@@ -14,7 +14,7 @@ use crate::sha256::Sha256Hex;
 /// Whether the vectors that are compared have length 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Normalize {
-    /// As the model folder's `Normalize` module says; a model with a block has none.
+    /// As the model folder's last `Normalize` module says.
     #[default]
     Auto,
     /// Always.
@@ -86,10 +86,16 @@ impl VectorMaker {
     /// Decides what `options` leave open.
     ///
     /// # Errors
-    /// A gate for a model without a block.
+    /// A gate for a model without one; no normalisation for a block that was trained between two of them.
     pub fn new(mut retriever: Retriever<Cpu>, options: VectorOptions) -> Result<Self> {
-        if let (None, Some(gate)) = (&retriever.architecture.block, options.gate) {
+        let block = retriever.architecture.block.as_ref();
+        if let (false, Some(gate)) = (block.is_some_and(|block| block.config().has_gate()), options.gate) {
             bail!("`--gate {gate}`: the model has no mixture-of-experts block; leave the switch out");
+        }
+        if block.is_some() && retriever.architecture.normalize && options.normalize == Normalize::Off {
+            bail!(
+                "`--normalize off`: the model's block was trained by cosine, between two normalisations; leave the switch out"
+            );
         }
         if let (Some(block), Some(seed)) = (&mut retriever.architecture.block, options.seed) {
             block.config_mut().seed = seed;
@@ -115,9 +121,12 @@ impl VectorMaker {
         })
     }
 
-    /// The gate by its name in manifests.
-    pub fn gate_name(&self) -> String {
-        self.gate.map_or_else(|| "none".to_owned(), |gate| gate.to_string())
+    /// The gate that texts of `side` pass, by its name in manifests: `none` where no mixture of experts serves them.
+    pub fn gate_name(&self, side: Side) -> String {
+        let block = self.retriever.architecture.block.as_ref().map(|block| block.config());
+        let has_gate =
+            block.is_some_and(|block| block.kind == BlockKind::Experts && block.sides.include(side));
+        self.gate.filter(|_| has_gate).map_or_else(|| "none".to_owned(), |gate| gate.to_string())
     }
 
     /// Tells this encoder from every other, whatever block stands behind it: stored pooled vectors may only meet blocks
@@ -140,23 +149,23 @@ impl VectorMaker {
         hash.finish()
     }
 
-    /// Vectors of one ragged batch.
+    /// Vectors of one ragged batch of one side's texts.
     ///
     /// # Errors
     /// A vector that is not finite, or that has length 0 where length 1 is asked for.
-    pub fn encode(&self, tokens: &[Vec<u32>]) -> Result<Encoded> {
+    pub fn encode(&self, side: Side, tokens: &[Vec<u32>]) -> Result<Encoded> {
         let keys: Vec<u64> = tokens.iter().map(|ids| text_key(ids)).collect();
-        self.from_pooled(self.retriever.pooled(tokens), keys)
+        self.from_pooled(side, self.retriever.pooled(tokens), keys)
     }
 
     /// Vectors of stored pooled vectors.
     ///
     /// # Errors
     /// As [`VectorMaker::encode`].
-    pub fn from_pooled(&self, pooled: Vec<f32>, keys: Vec<u64>) -> Result<Encoded> {
+    pub fn from_pooled(&self, side: Side, pooled: Vec<f32>, keys: Vec<u64>) -> Result<Encoded> {
         let hidden = self.retriever.architecture.hidden();
         let (mut vectors, routed) = match self.gate {
-            Some(gate) => self.retriever.apply_block(&pooled, gate, &keys),
+            Some(gate) => self.retriever.apply_block(&pooled, side, gate, &keys),
             None => (pooled.clone(), Vec::new()),
         };
         if self.normalize || self.similarity == Similarity::Cos {

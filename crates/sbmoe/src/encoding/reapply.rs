@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use sbmoe_index::POOLED_FILE;
+use sbmoe_model::moe::Side;
 use serde_json::json;
 
 use super::maker::VectorMaker;
@@ -62,7 +63,7 @@ pub fn reapply(
     for start in (builder.documents() as usize..pooled.len()).step_by(ROWS) {
         let end = pooled.len().min(start + ROWS);
         let rows = pooled.as_slice()[start * hidden..end * hidden].to_vec();
-        let encoded = maker.from_pooled(rows, keys[start..end].to_vec())?;
+        let encoded = maker.from_pooled(Side::Document, rows, keys[start..end].to_vec())?;
         let documents: Vec<_> =
             (start..end).map(|document| from.documents().row(document as u32)).collect::<Result<_>>()?;
         builder.push(Batch {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use sbmoe_index::Manifest;
-use sbmoe_model::moe::{Block, Gate};
+use sbmoe_model::moe::{Block, Side};
 use serde_json::json;
 
 use super::batches::BATCH_TOKENS;
@@ -26,7 +26,7 @@ const CHECKPOINT: Duration = Duration::from_secs(5);
 pub struct EncodeOptions {
     /// The model's name, for people.
     pub model: String,
-    /// The model's fingerprint.
+    /// The fingerprint of what makes the model's document vectors.
     pub fingerprint: String,
     /// Whether `x` is stored as well.
     pub keep_pooled: bool,
@@ -90,6 +90,7 @@ pub(super) fn plan<const N: usize>(
     details: [(&str, serde_json::Value); N],
 ) -> IndexPlan {
     let hidden = maker.retriever.architecture.hidden();
+    let gate = maker.gate_name(Side::Document);
     let block = maker.retriever.architecture.block.as_ref().map(Block::config);
     let mut all = BTreeMap::from([
         ("max_length".to_owned(), json!(maker.retriever.max_length())),
@@ -103,15 +104,17 @@ pub(super) fn plan<const N: usize>(
         all.insert("experts".to_owned(), json!(block.experts));
         all.insert("seed".to_owned(), json!(block.seed));
     }
+    // A uniform mixture prefers no expert.
+    let has_experts = !matches!(gate.as_str(), "none" | "uniform");
     IndexPlan {
         model: options.model.clone(),
         fingerprint: options.fingerprint.clone(),
-        gate: maker.gate_name(),
+        gate,
         similarity: maker.similarity,
         normalize: maker.normalize,
         dim: hidden,
         pooled_dim: options.keep_pooled.then_some(hidden),
-        experts: maker.gate.is_some_and(|gate| gate != Gate::Uniform),
+        experts: has_experts,
         details: all,
     }
 }
@@ -174,7 +177,8 @@ fn write_batches(
     for batch in receiver {
         let (documents, tokens) = batch?;
         let first = &documents[0].id;
-        let encoded = maker.encode(&tokens).with_context(|| format!("documents from `{first}` on"))?;
+        let encoded =
+            maker.encode(Side::Document, &tokens).with_context(|| format!("documents from `{first}` on"))?;
         builder.push(Batch {
             documents: &documents,
             vectors: &encoded.vectors,

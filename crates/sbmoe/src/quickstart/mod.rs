@@ -149,7 +149,7 @@ fn train(
 }
 
 fn trained(report: &TrainReport) -> String {
-    let score = match (report.best, report.encoder_alone) {
+    let score = match (report.best, report.baseline) {
         (Some(best), Some(before)) => format!(", {MEASURE} of the dev queries {before:.4} → {best:.4}"),
         _ => String::new(),
     };

@@ -121,7 +121,7 @@ impl System<'_> {
     ) -> Result<()> {
         let options = EncodeOptions {
             model: self.model_name.clone(),
-            fingerprint: fingerprint(self.model)?,
+            fingerprint: fingerprint(self.model)?.documents,
             keep_pooled: false,
         };
         let stage =

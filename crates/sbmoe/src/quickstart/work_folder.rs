@@ -115,7 +115,8 @@ impl WorkFolder {
     pub(super) fn begin(&self, earlier: Option<&State>, encoder: &Encoder, config: &RunConfig) -> Result<()> {
         let folder = self.path.display();
         let fingerprint = fingerprint(&encoder.dir)
-            .with_context(|| format!("the encoder `{}` cannot be read", encoder.dir.display()))?;
+            .with_context(|| format!("the encoder `{}` cannot be read", encoder.dir.display()))?
+            .model;
         let settings = settings(config)?;
         if let Some(earlier) = earlier {
             let remedy = "give `--overwrite` to start again, or another `--work`";

@@ -4,4 +4,5 @@ mod queries;
 mod rank;
 
 pub use queries::read_queries;
+pub(crate) use rank::simd_level;
 pub use rank::{Ranked, RankedHit, rank};

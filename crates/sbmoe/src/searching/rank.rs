@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result};
 use rayon::prelude::*;
 use sbmoe_index::{Hit, SimdLevel};
 use sbmoe_kernels::Level;
+use sbmoe_model::moe::Side;
 
 use crate::encoding::{VectorMaker, token_batches};
 use crate::index_folder::Index;
@@ -50,7 +51,7 @@ pub fn rank(
         let tokens = cpu.pool().install(|| part.par_iter().map(tokenize).collect::<Result<Vec<_>>>())?;
         let (mut vectors, mut experts) = (Vec::new(), Vec::new());
         for batch in token_batches(&tokens) {
-            let encoded = maker.encode(batch)?;
+            let encoded = maker.encode(Side::Query, batch)?;
             vectors.extend(encoded.vectors);
             experts.extend(encoded.routed);
         }
@@ -72,7 +73,7 @@ fn named(index: &Index, hits: &[Hit]) -> Result<Vec<RankedHit>> {
 }
 
 /// The search's instructions for the encoder's level: both follow one choice of the user.
-fn simd_level(level: Level) -> SimdLevel {
+pub(crate) fn simd_level(level: Level) -> SimdLevel {
     match level {
         Level::Avx512 | Level::Avx512Bf16 | Level::Amx => SimdLevel::Avx512,
         Level::Avx2 => SimdLevel::Avx2,

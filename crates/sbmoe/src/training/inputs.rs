@@ -1,57 +1,92 @@
-//! What the training library reads of the texts: token ids, or the pooled vectors of a frozen encoder.
+//! What the training library reads of the texts: token ids, or the pooled vectors of a frozen encoder; and the vectors of
+//! the encoder as it came, which a run is compared with and by which near queries are found.
 
 use anyhow::Result;
+use sbmoe_model::folder::Similarity;
+use sbmoe_model::moe::Side;
 use sbmoe_train::{Inputs, PooledTexts};
 
-use super::encoder_pass::encode;
-use super::examples::HeldOut;
 use super::pooled_cache::pooled;
 use super::prepared::Prepared;
 use super::progress::Observer;
-use super::tokens::{Side, tokenize};
+use super::tokens::tokenize;
 
-/// Tokenises the texts, and runs them through the encoder when it is frozen.
-pub(super) fn inputs(run: &Prepared, observe: &mut Observer<'_>) -> Result<Inputs> {
-    let Prepared { retriever, queries, documents, .. } = run;
-    if run.config.freeze_encoder {
-        let encoder = (run.fingerprint.as_str(), run.config.precision);
-        let pooled = pooled(retriever, encoder, (queries, documents), &run.folder.pooled(), observe)?;
-        return Ok(Inputs::Pooled { queries: pooled.queries, documents: pooled.documents });
-    }
-    Ok(Inputs::Tokens {
-        queries: tokenize(retriever, Side::Query, &queries.contents, observe)?,
-        documents: tokenize(retriever, Side::Document, &documents.contents, observe)?,
-    })
+/// The vectors of the encoder as it came, by ordinal, of length 1 where it is meant to be compared by cosine.
+#[derive(Debug, Default)]
+pub(super) struct EncoderVectors {
+    /// `[queries, hidden]`.
+    pub(super) queries: Vec<f32>,
+    /// `[documents, hidden]`; empty where nothing is ranked.
+    pub(super) documents: Vec<f32>,
 }
 
-/// Pooled vectors of the held-out queries and of the documents that they are ranked over, from the encoder as it is.
-pub(super) fn held_out_vectors(
+/// Tokenises the texts, and runs them through the encoder when it is frozen. `anchors` are texts that stand behind the
+/// queries.
+pub(super) fn inputs(run: &Prepared, anchors: &[String], observe: &mut Observer<'_>) -> Result<Inputs> {
+    let Prepared { retriever, queries, documents, .. } = run;
+    if run.config.freeze_encoder {
+        let mut own = stored(run, Side::Query, &queries.contents, observe)?;
+        if !anchors.is_empty() {
+            let anchors = stored(run, Side::Query, anchors, observe)?;
+            own.vectors.extend(anchors.vectors);
+            own.keys.extend(anchors.keys);
+            own.tokens.extend(anchors.tokens);
+        }
+        let documents = stored(run, Side::Document, &documents.texts.contents, observe)?;
+        return Ok(Inputs::Pooled { queries: own, documents });
+    }
+    let mut own = tokenize(retriever, Side::Query, &queries.contents, observe)?;
+    own.extend(tokenize(retriever, Side::Query, anchors, observe)?);
+    let documents = tokenize(retriever, Side::Document, &documents.texts.contents, observe)?;
+    Ok(Inputs::Tokens { queries: own, documents })
+}
+
+/// The encoder's own vectors of all queries and, where `ranks`, of all documents.
+pub(super) fn encoder_vectors(
     run: &Prepared,
     inputs: &Inputs,
-    held_out: &HeldOut,
+    ranks: bool,
     observe: &mut Observer<'_>,
-) -> Result<(Vec<f32>, Vec<f32>)> {
-    let hidden = run.retriever.architecture.hidden();
-    match inputs {
-        Inputs::Pooled { queries, documents } => {
-            let own = |texts: &PooledTexts, ordinals: &[u32]| {
-                texts.rows(ordinals, hidden).collect::<Vec<_>>().concat()
-            };
-            Ok((own(queries, &held_out.queries), own(documents, &held_out.documents)))
-        }
-        Inputs::Tokens { queries, documents } => {
-            let name = "scoring the encoder alone";
-            let mut vectors = |texts: &[Vec<u32>], ordinals: &[u32]| {
-                let own: Vec<Vec<u32>> =
-                    ordinals.iter().map(|&ordinal| texts[ordinal as usize].clone()).collect();
-                let mut vectors = Vec::with_capacity(own.len() * hidden);
-                let mut sink = |part: Vec<f32>| {
-                    vectors.extend(part);
-                    Ok(())
-                };
-                encode(&run.retriever, &own, (name, 0), observe, &mut sink).map(|()| vectors)
-            };
-            Ok((vectors(queries, &held_out.queries)?, vectors(documents, &held_out.documents)?))
+) -> Result<EncoderVectors> {
+    let Prepared { retriever, queries, documents, .. } = run;
+    let hidden = retriever.architecture.hidden();
+    let (mut queries, mut documents) = match inputs {
+        Inputs::Pooled { queries: own, documents } => (
+            own.vectors[..queries.len() * hidden].to_vec(),
+            if ranks { documents.vectors.clone() } else { Vec::new() },
+        ),
+        Inputs::Tokens { .. } => (
+            stored(run, Side::Query, &queries.contents, observe)?.vectors,
+            if ranks {
+                stored(run, Side::Document, &documents.texts.contents, observe)?.vectors
+            } else {
+                Vec::new()
+            },
+        ),
+    };
+    if retriever.folder.meant_similarity() == Similarity::Cosine {
+        normalize(hidden, &mut queries);
+        normalize(hidden, &mut documents);
+    }
+    Ok(EncoderVectors { queries, documents })
+}
+
+/// Some rows of `[rows, hidden]`.
+pub(super) fn rows(vectors: &[f32], hidden: usize, ordinals: &[u32]) -> Vec<f32> {
+    ordinals.iter().flat_map(|&row| &vectors[row as usize * hidden..][..hidden]).copied().collect()
+}
+
+/// Makes every row of length 1; a row of zeros stays.
+pub(super) fn normalize(hidden: usize, vectors: &mut [f32]) {
+    for row in vectors.chunks_exact_mut(hidden) {
+        let norm = row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+        if norm > 0.0 {
+            row.iter_mut().for_each(|value| *value = (f64::from(*value) / norm) as f32);
         }
     }
+}
+
+fn stored(run: &Prepared, side: Side, texts: &[String], observe: &mut Observer<'_>) -> Result<PooledTexts> {
+    let encoder = (run.fingerprints.model.as_str(), run.config.precision);
+    pooled(&run.retriever, encoder, (side, texts), &run.folder.pooled(), observe)
 }

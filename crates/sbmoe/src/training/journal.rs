@@ -55,9 +55,19 @@ struct ValidationLine {
     loss: Option<f64>,
     #[serde(rename = "nDCG@10")]
     score: f64,
+    /// What it gains on the encoder as it came, and the 95 % interval of that; none for the encoder.
+    #[serde(default)]
+    gain: Option<f64>,
+    #[serde(default)]
+    interval: Option<[f64; 2]>,
+    /// The mean over queries whose answer was trained on, and over the others, where there are such.
+    #[serde(default)]
+    seen: Option<f64>,
+    #[serde(default)]
+    unseen: Option<f64>,
     /// Whether no earlier validation scored as high.
     best: bool,
-    /// Whether this is the encoder alone, before training.
+    /// Whether this is the encoder as it came, before training.
     encoder_alone: bool,
     /// Seconds since 1970.
     time: f64,
@@ -69,8 +79,16 @@ pub(super) struct Journal {
     steps: File,
     validations: File,
     events: EventFile,
-    encoder_alone: Option<f64>,
     last_score: Option<f64>,
+    best: Option<Best>,
+}
+
+/// The best validation so far, as its line says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Best {
+    pub(super) epoch: usize,
+    pub(super) seen: Option<f64>,
+    pub(super) unseen: Option<f64>,
 }
 
 impl Journal {
@@ -85,21 +103,21 @@ impl Journal {
         let mut events = EventFile::replace(&folder.tensorboard(), now())?;
         steps.iter().try_for_each(|line| line.show(&mut events))?;
         validations.iter().try_for_each(|line| line.show(&mut events))?;
-        let encoder_alone = validations.iter().find(|line| line.encoder_alone).map(|line| line.score);
+        let best = validations.iter().rfind(|line| line.best).map(ValidationLine::as_best);
         let last_score = validations.iter().rfind(|line| !line.encoder_alone).map(|line| line.score);
         let append = |path: &Path| OpenOptions::new().create(true).append(true).open(path);
         Ok(Self {
             steps: append(&folder.steps())?,
             validations: append(&folder.validations())?,
             events,
-            encoder_alone,
             last_score,
+            best,
         })
     }
 
-    /// What the encoder alone scored, where it was measured.
-    pub(super) fn encoder_alone(&self) -> Option<f64> {
-        self.encoder_alone
+    /// The best validation, of this session or one before it.
+    pub(super) fn best(&self) -> Option<Best> {
+        self.best
     }
 
     /// What the last validation before this session scored, if there was one.
@@ -126,32 +144,50 @@ impl Journal {
         line.show(&mut self.events)
     }
 
-    pub(super) fn validation(&mut self, report: &ValidationReport) -> io::Result<()> {
-        let &ValidationReport { epoch, step, loss, score, best } = report;
-        let loss = Some(loss);
-        self.put(ValidationLine {
+    /// Notes a validation; `seen` and `unseen` are its means over those queries, where both kinds are there.
+    pub(super) fn validation(
+        &mut self,
+        report: &ValidationReport,
+        (seen, unseen): (Option<f64>, Option<f64>),
+    ) -> io::Result<()> {
+        let &ValidationReport { epoch, step, loss, score, gain, best, .. } = report;
+        let line = ValidationLine {
             validation: true,
             epoch,
             step,
-            loss,
+            loss: loss.is_finite().then_some(loss),
             score,
+            gain: Some(gain.difference),
+            interval: Some(gain.interval()),
+            seen,
+            unseen,
             best,
             encoder_alone: false,
             time: now(),
-        })
+        };
+        if best {
+            self.best = Some(line.as_best());
+        }
+        self.put(line)
     }
 
-    pub(super) fn encoder_alone_scored(&mut self, score: f64) -> io::Result<()> {
-        self.encoder_alone = Some(score);
-        let (loss, best, encoder_alone) = (None, false, true);
+    /// Notes what the encoder as it came scores, unless an earlier session did.
+    pub(super) fn encoder_scored(&mut self, score: f64, is_resumed: bool) -> io::Result<()> {
+        if is_resumed {
+            return Ok(());
+        }
         self.put(ValidationLine {
             validation: true,
             epoch: 0,
             step: 0,
-            loss,
+            loss: None,
             score,
-            best,
-            encoder_alone,
+            gain: None,
+            interval: None,
+            seen: None,
+            unseen: None,
+            best: false,
+            encoder_alone: true,
             time: now(),
         })
     }
@@ -177,6 +213,10 @@ impl StepLine {
 }
 
 impl ValidationLine {
+    fn as_best(&self) -> Best {
+        Best { epoch: self.epoch, seen: self.seen, unseen: self.unseen }
+    }
+
     fn show(&self, events: &mut EventFile) -> io::Result<()> {
         let mut values = vec![("validation/nDCG@10", self.score)];
         values.extend(self.loss.map(|loss| ("validation/loss", loss)));

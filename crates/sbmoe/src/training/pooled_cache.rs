@@ -1,7 +1,7 @@
 //! The pooled vectors of a frozen encoder, computed once and kept beside the runs that use them.
 //!
-//! `<parent of RUN>/.pooled/<key>/` holds `queries.npy` and `documents.npy`, beside each a `*.texts.npy` (u64
-//! `[texts, 2]`: the text's key, its number of tokens) and, written last, `pooled.json` with their sizes and checksums.
+//! `<parent of RUN>/.pooled/<key>/` holds one list of texts: `queries.npy` or `documents.npy`, beside it a `*.texts.npy`
+//! (u64 `[texts, 2]`: the text's key, its number of tokens) and, written last, `pooled.json` with their sizes and checksums.
 //! The key is a hash of everything that the vectors depend on, so a folder is never stale; one
 //! whose files were damaged is computed again. A run that was killed while it computed them leaves `*.npy.partial` and
 //! `*.npy.rows`, the number of vectors that are whole, from which the next run goes on.
@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 use fs_err::{File, OpenOptions};
 use sbmoe_index::{Array, ArrayWriter, FileRecord, Shape, VectorWriter, Vectors, partial_path};
 use sbmoe_kernels::{Cpu, Precision};
-use sbmoe_model::moe::text_key;
+use sbmoe_model::moe::{Side, text_key};
 use sbmoe_model::retriever::Retriever;
 use sbmoe_train::PooledTexts;
 use serde::{Deserialize, Serialize};
@@ -23,12 +23,11 @@ use serde::{Deserialize, Serialize};
 use super::encoder_pass::encode;
 use super::progress::{Observer, Progress, tell};
 use super::run_folder::write_atomically;
-use super::texts::Texts;
-use super::tokens::{Side, tokenize};
+use super::tokens::tokenize;
 use crate::sha256::Sha256Hex;
 
 /// The version of the folder's layout and of what its key covers.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// A killed run computes at most this much again.
 const BETWEEN_FLUSHES: Duration = Duration::from_secs(5);
@@ -36,71 +35,58 @@ const BETWEEN_FLUSHES: Duration = Duration::from_secs(5);
 /// How often a run looks whether another one has let go of the folder.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
-const QUERIES: &str = "queries.npy";
-const DOCUMENTS: &str = "documents.npy";
 const MANIFEST: &str = "pooled.json";
 const LOCK: &str = "lock";
-
-/// The pooled texts of a run.
-#[derive(Debug)]
-pub(super) struct Pooled {
-    pub(super) queries: PooledTexts,
-    pub(super) documents: PooledTexts,
-}
 
 /// `pooled.json`.
 #[derive(Debug, Serialize, Deserialize)]
 struct Manifest {
     format: u32,
     hidden: usize,
-    queries: SideRecord,
-    documents: SideRecord,
-}
-
-/// What was written of one side.
-#[derive(Debug, Serialize, Deserialize)]
-struct SideRecord {
     vectors: FileRecord,
     texts: FileRecord,
 }
 
-/// The vectors of all texts: stored ones if there are any, else computed and stored under `folder`.
+/// The file of one side's vectors.
+fn file_name(side: Side) -> &'static str {
+    match side {
+        Side::Query => "queries.npy",
+        Side::Document => "documents.npy",
+    }
+}
+
+/// The vectors of texts of one side: stored ones if there are any, else computed and stored under `folder`.
 pub(super) fn pooled(
     retriever: &Retriever<Cpu>,
     (fingerprint, precision): (&str, Precision),
-    (queries, documents): (&Texts, &Texts),
+    (side, texts): (Side, &[String]),
     folder: &Path,
     observe: &mut Observer<'_>,
-) -> Result<Pooled> {
-    let own = folder.join(key(retriever, (fingerprint, precision), queries, documents));
+) -> Result<PooledTexts> {
+    let own = folder.join(key(retriever, (fingerprint, precision), side, texts));
     fs_err::create_dir_all(&own)?;
     let _lock = lock(&own, observe)?;
-    let hidden = retriever.architecture.hidden();
+    let path = own.join(file_name(side));
+    let sizes = (texts.len(), retriever.architecture.hidden());
     if own.join(MANIFEST).is_file() {
-        match read(&own, hidden, queries.len(), documents.len()) {
+        match read(&path, sizes) {
             Ok(pooled) => {
-                tell(observe, Progress::Note(format!("pooled vectors: reused from `{}`", own.display())))?;
+                tell(observe, Progress::Note(format!("pooled vectors: reused from `{}`", path.display())))?;
                 return Ok(pooled);
             }
             Err(error) => {
                 let text = format!("the pooled vectors in `{}` are computed again: {error:#}", own.display());
                 tell(observe, Progress::Warning(text))?;
-                clear(&own)?;
+                clear(&path)?;
             }
         }
     }
-    let manifest = Manifest {
-        format: FORMAT,
-        hidden,
-        queries: compute(retriever, Side::Query, queries, &own.join(QUERIES), observe)?,
-        documents: compute(retriever, Side::Document, documents, &own.join(DOCUMENTS), observe)?,
-    };
+    let (vectors, known) = compute(retriever, side, texts, &path, observe)?;
+    let manifest = Manifest { format: FORMAT, hidden: sizes.1, vectors, texts: known };
     write_atomically(&own.join(MANIFEST), &serde_json::to_vec_pretty(&manifest)?)?;
-    for name in [QUERIES, DOCUMENTS] {
-        remove_if_there(&rows_path(&own.join(name)))?;
-    }
-    tell(observe, Progress::Note(format!("pooled vectors: stored in `{}`", own.display())))?;
-    read(&own, hidden, queries.len(), documents.len())
+    remove_if_there(&rows_path(&path))?;
+    tell(observe, Progress::Note(format!("pooled vectors: stored in `{}`", path.display())))?;
+    read(&path, sizes)
 }
 
 /// Keeps other runs from computing the same vectors until the lock is dropped.
@@ -130,14 +116,11 @@ fn lock(folder: &Path, observe: &mut Observer<'_>) -> Result<File> {
 }
 
 /// Removes vectors that are not to be trusted.
-fn clear(folder: &Path) -> Result<()> {
-    remove_if_there(&folder.join(MANIFEST))?;
-    for path in [folder.join(QUERIES), folder.join(DOCUMENTS)] {
-        let texts = texts_path(&path);
-        let own = [partial_path(&texts), texts, rows_path(&path), partial_path(&path), path];
-        own.iter().try_for_each(|path| remove_if_there(path))?;
-    }
-    Ok(())
+fn clear(path: &Path) -> Result<()> {
+    remove_if_there(&path.with_file_name(MANIFEST))?;
+    let texts = texts_path(path);
+    let own = [partial_path(&texts), texts, rows_path(path), partial_path(path), path.to_owned()];
+    own.iter().try_for_each(|path| remove_if_there(path))
 }
 
 fn remove_if_there(path: &Path) -> Result<()> {
@@ -162,8 +145,8 @@ fn texts_path(path: &Path) -> PathBuf {
 fn key(
     retriever: &Retriever<Cpu>,
     (fingerprint, precision): (&str, Precision),
-    queries: &Texts,
-    documents: &Texts,
+    side: Side,
+    texts: &[String],
 ) -> String {
     let mut hash = Sha256Hex::new();
     hash.part(format!("pooled vectors {FORMAT}"));
@@ -177,38 +160,34 @@ fn key(
         // Earlier builds computed attention in f32 whatever the precision.
         hash.part(format!("{precision}, attention too"));
     }
-    hash.part(retriever.folder.prompts.query());
-    hash.part(retriever.folder.prompts.document());
-    for texts in [queries, documents] {
-        hash.part(texts.len().to_string());
-        texts.contents.iter().for_each(|text| hash.part(text));
-    }
+    hash.part(side.to_string());
+    hash.part(match side {
+        Side::Query => retriever.folder.prompts.query(),
+        Side::Document => retriever.folder.prompts.document(),
+    });
+    hash.part(texts.len().to_string());
+    texts.iter().for_each(|text| hash.part(text));
     hash.finish()
 }
 
-fn read(folder: &Path, hidden: usize, queries: usize, documents: usize) -> Result<Pooled> {
-    let manifest: Manifest = serde_json::from_slice(&fs_err::read(folder.join(MANIFEST))?)?;
+fn read(path: &Path, (texts, hidden): (usize, usize)) -> Result<PooledTexts> {
+    let manifest: Manifest = serde_json::from_slice(&fs_err::read(path.with_file_name(MANIFEST))?)?;
     ensure!(manifest.format == FORMAT, "`{MANIFEST}` has format {}, not {FORMAT}", manifest.format);
-    let read = |name: &str, record: &SideRecord, texts: usize| -> Result<PooledTexts> {
-        let path = folder.join(name);
-        for (path, record) in [(&path, &record.vectors), (&texts_path(&path), &record.texts)] {
-            let name = path.file_name().unwrap_or_default().display();
-            ensure!(FileRecord::of(path)? == *record, "`{name}` is not the file that was written");
-        }
-        let vectors = Vectors::open(&path)?;
-        let known = Array::<u64>::open_as(&texts_path(&path), Shape::Matrix(2))?;
-        ensure!((vectors.len(), vectors.dim()) == (texts, hidden), "`{name}` holds other vectors");
-        ensure!(known.rows() == texts, "`{name}` and what is known of its texts differ in number");
-        let (known, _) = known.as_slice().as_chunks::<2>();
-        Ok(PooledTexts {
-            vectors: vectors.as_slice().to_vec(),
-            keys: known.iter().map(|[key, _]| *key).collect(),
-            tokens: known.iter().map(|[_, tokens]| *tokens as u32).collect(),
-        })
-    };
-    Ok(Pooled {
-        queries: read(QUERIES, &manifest.queries, queries)?,
-        documents: read(DOCUMENTS, &manifest.documents, documents)?,
+    let known = texts_path(path);
+    for (path, record) in [(path, &manifest.vectors), (&known, &manifest.texts)] {
+        let name = path.file_name().unwrap_or_default().display();
+        ensure!(FileRecord::of(path)? == *record, "`{name}` is not the file that was written");
+    }
+    let name = path.file_name().unwrap_or_default().display();
+    let vectors = Vectors::open(path)?;
+    let known = Array::<u64>::open_as(&known, Shape::Matrix(2))?;
+    ensure!((vectors.len(), vectors.dim()) == (texts, hidden), "`{name}` holds other vectors");
+    ensure!(known.rows() == texts, "`{name}` and what is known of its texts differ in number");
+    let (known, _) = known.as_slice().as_chunks::<2>();
+    Ok(PooledTexts {
+        vectors: vectors.as_slice().to_vec(),
+        keys: known.iter().map(|[key, _]| *key).collect(),
+        tokens: known.iter().map(|[_, tokens]| *tokens as u32).collect(),
     })
 }
 
@@ -216,11 +195,11 @@ fn read(folder: &Path, hidden: usize, queries: usize, documents: usize) -> Resul
 fn compute(
     retriever: &Retriever<Cpu>,
     side: Side,
-    texts: &Texts,
+    texts: &[String],
     path: &Path,
     observe: &mut Observer<'_>,
-) -> Result<SideRecord> {
-    let tokens = tokenize(retriever, side, &texts.contents, observe)?;
+) -> Result<(FileRecord, FileRecord)> {
+    let tokens = tokenize(retriever, side, texts, observe)?;
     let mut known = ArrayWriter::create(&texts_path(path), Shape::Matrix(2))?;
     tokens.iter().try_for_each(|ids| known.push(&[text_key(ids), ids.len() as u64]))?;
     let texts = known.finish()?;
@@ -242,7 +221,7 @@ fn compute(
     // Batches are whole, so that a run that goes on makes the same ones.
     keep(&mut writer, path)?;
     encoded?;
-    Ok(SideRecord { vectors: writer.finish()?, texts })
+    Ok((writer.finish()?, texts))
 }
 
 /// A writer behind the vectors that are whole already.

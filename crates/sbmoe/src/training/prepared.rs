@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
+use sbmoe_index::Similarity;
 use sbmoe_ir::Collection;
-use sbmoe_kernels::Cpu;
-use sbmoe_model::folder;
+use sbmoe_kernels::{Cpu, Ops as _};
+use sbmoe_model::folder::{self, Fingerprints};
+use sbmoe_model::moe::{BlockConfig, Side, Start};
 use sbmoe_model::retriever::Retriever;
 use sbmoe_train::Position;
 
@@ -17,7 +19,7 @@ use super::judgments::Judgments;
 use super::progress::{Downloads, Observer, Progress, tell};
 use super::provenance::Provenance;
 use super::run_folder::{RunFolder, write_atomically};
-use super::texts::{Texts, read_documents, read_queries};
+use super::texts::{Documents, Texts, read_documents, read_queries};
 use crate::device;
 use crate::model_source::{self, ModelSource};
 
@@ -31,11 +33,13 @@ pub(super) struct Prepared {
     pub(super) collection: Collection,
     pub(super) judgments: Judgments,
     pub(super) queries: Texts,
-    pub(super) documents: Texts,
-    /// Ordinals of the documents that validation queries are ranked over.
-    pub(super) ranked: Vec<u32>,
+    pub(super) documents: Documents,
     pub(super) retriever: Retriever<Cpu>,
-    pub(super) fingerprint: String,
+    /// Of the encoder as it came.
+    pub(super) fingerprints: Fingerprints,
+    source: ModelSource,
+    /// Whether document vectors of the encoder as it came are those of the trained model's encoder: it reads texts alike.
+    reads_alike: bool,
     pub(super) identity: String,
     /// Where the run goes on; `None` at its beginning.
     pub(super) position: Option<Position>,
@@ -56,14 +60,21 @@ impl Prepared {
             tell(observe, Progress::Warning(warning.clone()))?;
         }
         let (source, mut retriever) = open_model(&config, request.threads, observe)?;
-        let fingerprint = folder::fingerprint(&source.dir)?;
+        let fingerprints = folder::fingerprint(&source.dir)?;
+        let own_reading = (retriever.folder.tokenizer(None, None)?.max_length(), retriever.folder.lower_case);
         adapt(&mut retriever, &mut config, observe)?;
-        let mut provenance =
-            Provenance::new(&collection, &judgments, (&source, &fingerprint), &config, &retriever.ops)?;
+        let reads_alike = own_reading == (retriever.max_length(), retriever.folder.lower_case);
+        let mut provenance = Provenance::new(
+            &collection,
+            &judgments,
+            (&source, &fingerprints.model),
+            &config,
+            &retriever.ops,
+        )?;
         let identity = provenance.identity(&config);
         let position = if request.resume { folder.position(&identity)? } else { None };
         let queries = read_queries(&collection, &judgments, &config)?;
-        let (documents, ranked) = read_documents(&collection, &judgments, &config)?;
+        let documents = read_documents(&collection, &judgments, &config)?;
         folder.create()?;
 
         if let Some(position) = &position {
@@ -75,7 +86,7 @@ impl Prepared {
                 let note = format!("no checkpoint in `{}`: starting afresh", folder.path().display());
                 tell(observe, Progress::Note(note))?;
             }
-            folder.clear()?;
+            folder.clear(request.resume)?;
         }
         write_atomically(&folder.config(), toml::to_string(&config)?.as_bytes())?;
         write_atomically(&folder.environment(), &pretty(&provenance)?)?;
@@ -86,13 +97,64 @@ impl Prepared {
             judgments,
             queries,
             documents,
-            ranked,
             retriever,
-            fingerprint,
+            fingerprints,
+            source,
+            reads_alike,
             identity,
             position,
         })
     }
+
+    /// Whether the trained model compares by cosine.
+    pub(super) fn by_cosine(&self) -> bool {
+        self.retriever.architecture.normalize
+    }
+
+    /// Puts every parameter back to where training starts.
+    pub(super) fn reset(&mut self) -> Result<()> {
+        let Self { config, retriever, .. } = self;
+        if !config.freeze_encoder {
+            let mut fresh = Retriever::open(&self.source.dir, Arc::clone(&retriever.ops), config.max_length)?;
+            fresh.set_lower_case(retriever.folder.lower_case)?;
+            set_head(&mut fresh, config, retriever.architecture.normalize);
+            self.retriever = fresh;
+            return Ok(());
+        }
+        let Retriever { ops, architecture, parameters, .. } = retriever;
+        if let Some(block) = &architecture.block {
+            let values = block.initial_values(&architecture.layout, config.start(), config.seed);
+            for (place, values) in block.places().zip(values) {
+                let id = architecture.layout.ids().nth(place).expect("the block's places are the layout's");
+                *parameters.get_mut(id) = ops.upload(&values);
+            }
+        }
+        Ok(())
+    }
+
+    /// The encoder as it came, ready to be saved: compared as it is meant to be, without a block.
+    pub(super) fn encoder_alone(&self) -> Result<Retriever<Cpu>> {
+        let Self { config, retriever, .. } = self;
+        let mut encoder = Retriever::open(&self.source.dir, Arc::clone(&retriever.ops), config.max_length)?;
+        encoder.set_lower_case(retriever.folder.lower_case)?;
+        let by_cosine = encoder.folder.meant_similarity() == folder::Similarity::Cosine;
+        encoder.set_head(None, by_cosine, (Start::Zero, config.seed));
+        Ok(encoder)
+    }
+
+    /// The fingerprint by which an index of the encoder's own vectors serves a model whose document vectors they are: one
+    /// whose encoder was frozen, and without a block for documents.
+    pub(super) fn documents_of(&self, retriever: &Retriever<Cpu>) -> Option<&str> {
+        let is_encoder = self.config.freeze_encoder || retriever.architecture.block.is_none();
+        let same = self.reads_alike && is_encoder && !retriever.block_serves(Side::Document);
+        same.then_some(self.fingerprints.documents.as_str())
+    }
+}
+
+fn set_head(retriever: &mut Retriever<Cpu>, config: &RunConfig, by_cosine: bool) {
+    let block = config.block(retriever.architecture.hidden());
+    retriever.set_head(block, by_cosine, (config.start(), config.seed));
+    retriever.architecture.bert.set_precision(config.precision);
 }
 
 /// JSON for people, with a line break at its end.
@@ -142,33 +204,46 @@ pub fn unexpected_tensors(dir: &Path, names: &[String]) -> Option<String> {
 }
 
 /// Gives the retriever what is asked for, and the configuration what followed from the model.
+#[expect(clippy::float_cmp, reason = "a scale of exactly 1 changes nothing")]
 fn adapt(retriever: &mut Retriever<Cpu>, config: &mut RunConfig, observe: &mut Observer<'_>) -> Result<()> {
     let hidden = retriever.architecture.hidden();
     config.max_length = Some(retriever.max_length());
     config.epochs = Some(config.epochs());
+    config.patience = Some(config.patience());
+    config.schedule = Some(config.schedule());
     config.gate_noise = Some(config.gate_noise());
+    config.start = Some(config.start());
     let lower_case = *config.lower_case.get_or_insert(retriever.folder.lower_case);
     if lower_case != retriever.folder.lower_case {
         retriever.set_lower_case(lower_case)?;
     }
-    if retriever.folder.normalize {
-        let note = "the model's `Normalize` module is left out: training compares vectors as they are";
+    let meant = match retriever.folder.meant_similarity() {
+        folder::Similarity::Cosine => Similarity::Cos,
+        folder::Similarity::Dot => Similarity::Dot,
+    };
+    let by_cosine = *config.similarity.get_or_insert(meant) == Similarity::Cos;
+    config.temperature = Some(config.temperature(by_cosine));
+    if !by_cosine && meant == Similarity::Cos {
+        let note = "the encoder was made to be compared by cosine; it is trained by dot product, as `--similarity dot` says";
         tell(observe, Progress::Note(note.to_owned()))?;
-        retriever.folder.normalize = false;
+    }
+    if !by_cosine && config.input_scale != 1.0 {
+        bail!(
+            "`input_scale` is the length of the block's input where vectors are compared by cosine, but they are compared by \
+             dot product; leave it out, or add `--similarity cos`"
+        );
     }
     if retriever.architecture.block.is_some() {
-        let instead = if config.experts > 0 { "replaced by a fresh one" } else { "left out" };
-        tell(observe, Progress::Warning(format!("the model's own mixture-of-experts block is {instead}")))?;
+        let instead = if config.block(hidden).is_some() { "replaced by a fresh one" } else { "left out" };
+        tell(observe, Progress::Warning(format!("the model's own block is {instead}")))?;
     }
-    let block = config.block(hidden);
-    if let Some(block) = &block {
+    if let Some(block) = config.block(hidden).filter(BlockConfig::has_gate) {
         config.expert_width = Some(block.expert_width);
         config.gate = Some(block.gate);
+        if hidden < 2 {
+            bail!("an encoder of hidden size {hidden} is too narrow for a gate of width ⌊h/2⌋");
+        }
     }
-    if hidden < 2 && block.is_some() {
-        bail!("an encoder of hidden size {hidden} is too narrow for a gate of width ⌊h/2⌋");
-    }
-    retriever.set_block(block, config.seed);
-    retriever.architecture.bert.set_precision(config.precision);
+    set_head(retriever, config, by_cosine);
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! Named sets of values for [`RunConfig`].
 
 use clap::ValueEnum;
+use sbmoe_index::Similarity;
 use sbmoe_kernels::Precision;
-use sbmoe_model::moe::{Combine, Gate, TrainGate};
-use sbmoe_train::{Keep, Schedule};
+use sbmoe_model::moe::{BlockKind, Combine, Gate, Sides, Start, TrainGate};
+use sbmoe_train::{Batching, Keep, Schedule};
 
-use super::config::{RunConfig, ValidationFrom};
+use super::config::{HoldOut, RunConfig, ValidationFrom};
 
 /// Values to start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -33,6 +34,13 @@ fn paper() -> RunConfig {
         data: None,
         model: None,
         revision: None,
+        similarity: Some(Similarity::Dot),
+        block: BlockKind::Experts,
+        rank: None,
+        sides: Sides::Both,
+        start: Some(Start::Random),
+        input_scale: 1.0,
+        residual: 1.0,
         experts: 6,
         expert_width: None,
         train_gate: TrainGate::NoisyTop1,
@@ -47,8 +55,10 @@ fn paper() -> RunConfig {
         // Of TinyBERT; the other encoders had 20.
         epochs: Some(30),
         batch_size: 64,
+        batching: Batching::Random,
+        anchor: 0,
         // Of all encoders but Contriever, which had 0.05.
-        temperature: 1.0,
+        temperature: Some(1.0),
         lr: 1e-4,
         encoder_lr: 1e-6,
         freeze_encoder: false,
@@ -56,8 +66,8 @@ fn paper() -> RunConfig {
         beta1: 0.9,
         beta2: 0.999,
         epsilon: 1e-8,
-        schedule: Schedule::Constant,
-        warmup_steps: 0,
+        schedule: Some(Schedule::Constant),
+        warmup_steps: Some(0),
         clip: 0.0,
         dropout: true,
         // Positives are drawn among all judged documents of a query, whatever their grade.
@@ -65,11 +75,15 @@ fn paper() -> RunConfig {
         mask_positives: false,
         negatives: 0,
         train_queries: 0,
-        validation: 0.05,
+        validation: Some(0.05),
         // The dev judgments play no part.
         validation_from: ValidationFrom::Train,
-        validation_documents: 1000,
-        patience: 0,
+        hold_out: HoldOut::Random,
+        folds: 0,
+        validation_documents: Some(1000),
+        patience: Some(0),
+        accept: 0.0,
+        retrain: false,
         // The last epoch is saved, not the best.
         keep: Keep::Last,
         chunk_tokens: 16384,

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::config::RunConfig;
 use super::journal::now;
-use super::judgments::Judgments;
+use super::judgments::{HeldOutFrom, Judgments};
 use crate::model_source::ModelSource;
 use crate::sha256::Sha256Hex;
 
@@ -61,7 +61,7 @@ impl Provenance {
     ) -> Result<Self> {
         let mut files = vec![collection.corpus_file()?, collection.queries_file()?];
         files.push(collection.qrels_file(Split::Train)?);
-        if judgments.held_out_from == Some(Split::Dev) {
+        if judgments.held_out_from == Some(HeldOutFrom::Dev) {
             files.push(collection.qrels_file(Split::Dev)?);
         }
         let negatives = ["negatives.jsonl", "negatives.jsonl.gz"].map(|name| collection.folder().join(name));

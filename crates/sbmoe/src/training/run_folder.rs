@@ -7,8 +7,9 @@
 //! RUN/validation.jsonl   one line a validation
 //! RUN/tensorboard/       the same for TensorBoard
 //! RUN/checkpoint/        what `--resume` goes on from
-//! RUN/model/             the saved model: the state that `--keep` chose, the best by validation or the last
-//! RUN/last/, RUN/best/   the state that it did not choose, a saved model too, where that is another
+//! RUN/model/             the saved model: the state that `--keep` chose, the best by validation or the last; the encoder as
+//!                        it came where no state is better beyond its noise
+//! RUN/last/, RUN/best/   the state that was not chosen, a saved model too, where that is another
 //! ```
 
 use std::io::{self, Write as _};
@@ -76,6 +77,16 @@ impl RunFolder {
         Checkpoint::in_folder(&self.path.join("checkpoint"))
     }
 
+    /// The state of a training beside the run's own: of a fold, or of one on everything.
+    pub(super) fn side_checkpoint(&self) -> PathBuf {
+        self.path.join("checkpoint").join("beside")
+    }
+
+    /// What the folds found.
+    pub(super) fn folds(&self) -> PathBuf {
+        self.path.join("checkpoint").join("folds.json")
+    }
+
     /// Where pooled vectors are kept: beside the run, for other runs too.
     pub(super) fn pooled(&self) -> PathBuf {
         let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -131,16 +142,20 @@ impl RunFolder {
         attempt().context("the run's folder cannot be written; choose another `--out`")
     }
 
-    /// Removes what an earlier run left, except its configuration, which is about to be replaced.
-    pub(super) fn clear(&self) -> Result<()> {
+    /// Removes what an earlier run left, except its configuration, which is about to be replaced, and, where the run goes
+    /// on, the folds that it has done.
+    pub(super) fn clear(&self, goes_on: bool) -> Result<()> {
         self.checkpoint().clear()?;
-        let files = [self.steps(), self.validations()].into_iter();
+        let folds = (!goes_on).then(|| self.folds());
+        let files = [self.steps(), self.validations()].into_iter().chain(folds);
         for file in files.chain(DERIVED.iter().map(|name| self.path.join(name))) {
             if file.is_file() {
                 fs_err::remove_file(file)?;
             }
         }
-        for folder in [self.tensorboard(), self.other(Keep::Best), self.other(Keep::Last)] {
+        for folder in
+            [self.tensorboard(), self.other(Keep::Best), self.other(Keep::Last), self.side_checkpoint()]
+        {
             if folder.is_dir() {
                 fs_err::remove_dir_all(folder)?;
             }

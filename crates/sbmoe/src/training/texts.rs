@@ -1,13 +1,13 @@
 //! The texts that a run needs, in the order of the collection, and where each id stands among them.
 //!
-//! A frozen encoder's vectors are computed for the whole collection, so that later runs find them. Otherwise only what
-//! is judged, named as a negative or drawn for validation is held in memory.
+//! A frozen encoder's vectors are computed for the whole collection, so that later runs find them, and a trained one is
+//! judged over all of it. Otherwise only what is judged, named as a negative or drawn for validation is held in memory.
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use sbmoe_ir::{Collection, Qrels};
+use sbmoe_ir::{Collection, Document, Qrels};
 use sbmoe_kernels::Key;
 
 use super::config::RunConfig;
@@ -61,18 +61,45 @@ pub(super) fn read_queries(
     Ok(queries)
 }
 
-/// The documents that the run reads, and the ordinals of those that validation queries are ranked over.
+/// The documents that a run reads.
+#[derive(Debug, Default)]
+pub(super) struct Documents {
+    /// Titles and texts, joined.
+    pub(super) texts: Texts,
+    /// What each may be looked for by without a query: its title, else its first words. Empty where nobody asks for them.
+    pub(super) beginnings: Vec<String>,
+    /// Ordinals of those that validation queries are ranked over.
+    pub(super) ranked: Vec<u32>,
+}
+
+/// Words of a text's beginning, where there is no title.
+const BEGINNING: usize = 24;
+
+/// Whether a run holds the whole corpus.
+pub(super) fn reads_all(judgments: &Judgments, config: &RunConfig) -> bool {
+    config.freeze_encoder || (!judgments.held_out.is_empty() && config.validation_documents.is_none())
+}
+
+fn beginning(document: &Document) -> String {
+    if document.title.trim().is_empty() {
+        document.text.split_whitespace().take(BEGINNING).collect::<Vec<_>>().join(" ")
+    } else {
+        document.title.clone()
+    }
+}
+
+/// The documents that the run reads.
 pub(super) fn read_documents(
     collection: &Collection,
     judgments: &Judgments,
     config: &RunConfig,
-) -> Result<(Texts, Vec<u32>)> {
+) -> Result<Documents> {
     let path = collection.corpus_file()?;
     let named = Named::new(judgments);
-    let all = config.freeze_encoder;
-    let room = if judgments.held_out.is_empty() { 0 } else { config.validation_documents };
+    let all = reads_all(judgments, config);
+    let room = if judgments.held_out.is_empty() { 0 } else { config.validation_documents.unwrap_or(0) };
     let mut sample = Sample::new(room.saturating_sub(named.ranked.len()), config.seed);
-    let mut kept: Vec<(u64, String, String)> = Vec::new();
+    let mut kept: Vec<(u64, String, String, Option<String>)> = Vec::new();
     let mut seen: HashSet<String> = HashSet::new();
     for (place, document) in (0u64..).zip(collection.documents()?) {
         let document = document?;
@@ -83,18 +110,19 @@ pub(super) fn read_documents(
         }
         let is_drawn = !all && !named.ranked.contains(id) && sample.offer(place);
         if all || is_drawn || named.needed.contains(id) {
-            kept.push((place, document.joined().into_owned(), document.id));
+            let beginning = (config.anchor > 0).then(|| beginning(&document));
+            kept.push((place, document.joined().into_owned(), document.id, beginning));
         }
         // Texts that fell out of the sample are dropped now and then, so that memory follows what is needed.
         if !all && kept.len() > 2 * (sample.size + named.needed.len()) {
             let drawn = sample.places();
-            kept.retain(|(place, _, id)| named.needed.contains(id.as_str()) || drawn.contains(place));
+            kept.retain(|(place, _, id, _)| named.needed.contains(id.as_str()) || drawn.contains(place));
         }
     }
     for qrels in &judgments.read {
         qrels.refuse_unknown_documents(&path.display().to_string(), |id| seen.contains(id))?;
     }
-    for query in &judgments.training {
+    for query in judgments.training.iter().chain(&judgments.held_back) {
         if let Some(id) = query.negatives.iter().find(|id| !seen.contains(*id)) {
             bail!(
                 "`negatives.jsonl`: document `{id}` of query `{}` is not in `{}`",
@@ -104,17 +132,18 @@ pub(super) fn read_documents(
         }
     }
     let drawn = sample.places();
-    let (mut documents, mut ranked) = (Texts::default(), Vec::new());
-    for (place, text, id) in kept {
+    let mut documents = Documents::default();
+    for (place, text, id, beginning) in kept {
         let is_ranked = all || named.ranked.contains(id.as_str()) || drawn.contains(&place);
         if is_ranked || named.needed.contains(id.as_str()) {
             if is_ranked {
-                ranked.push(documents.len() as u32);
+                documents.ranked.push(documents.texts.len() as u32);
             }
-            documents.push(id, text);
+            documents.texts.push(id, text);
+            documents.beginnings.extend(beginning);
         }
     }
-    Ok((documents, ranked))
+    Ok(documents)
 }
 
 /// The documents that judgments and negatives name.
@@ -130,8 +159,8 @@ struct Named<'a> {
 impl<'a> Named<'a> {
     fn new(judgments: &'a Judgments) -> Self {
         let judged = judgments.read.iter().flat_map(Qrels::iter).flat_map(|query| &query.judgments);
-        let learned =
-            judgments.training.iter().flat_map(|query| query.positives.iter().chain(&query.negatives));
+        let learned = judgments.training.iter().chain(&judgments.held_back);
+        let learned = learned.flat_map(|query| query.positives.iter().chain(&query.negatives));
         let ranked = judgments.held_out.iter().flat_map(|query| &query.judged.judgments);
         let ranked: HashSet<&str> = ranked.map(|judgment| &*judgment.document).collect();
         let needed: HashSet<&str> = learned.map(String::as_str).chain(ranked.iter().copied()).collect();

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use sbmoe_kernels::Cpu;
+use sbmoe_model::moe::Side;
 use sbmoe_model::retriever::{Retriever, RetrieverError};
 
 use super::progress::{Observer, Progress, tell};
@@ -10,20 +11,11 @@ use super::progress::{Observer, Progress, tell};
 /// Texts between two reports of progress.
 const PIECE: usize = 2048;
 
-/// Which side of the retriever a text is on; prompts may differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
-    Query,
-    Document,
-}
-
-impl Side {
-    /// Token ids of one text.
-    fn tokenize(self, retriever: &Retriever<Cpu>, text: &str) -> Result<Vec<u32>, RetrieverError> {
-        match self {
-            Self::Query => retriever.tokenize_query(text),
-            Self::Document => retriever.tokenize_document(text),
-        }
+/// Token ids of one text.
+fn tokenize_one(retriever: &Retriever<Cpu>, side: Side, text: &str) -> Result<Vec<u32>, RetrieverError> {
+    match side {
+        Side::Query => retriever.tokenize_query(text),
+        Side::Document => retriever.tokenize_document(text),
     }
 }
 
@@ -44,7 +36,7 @@ pub(super) fn tokenize(
         let ids: Result<Vec<Vec<u32>>, RetrieverError> = retriever
             .ops
             .pool()
-            .install(|| piece.par_iter().map(|text| side.tokenize(retriever, text)).collect());
+            .install(|| piece.par_iter().map(|text| tokenize_one(retriever, side, text)).collect());
         tokens.extend(ids?);
         tell(observe, Progress::Advanced(piece.len() as u64))?;
     }

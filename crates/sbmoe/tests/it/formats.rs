@@ -35,6 +35,7 @@ fn a_saved_model_of_version_1_still_opens() {
         combine: Combine::NormalizeMixture,
         gate_noise: 1.0,
         seed: 42,
+        ..BlockConfig::new(1, 1)
     };
     assert_eq!(*block.config(), expected_block);
     assert_eq!((retriever.max_length(), retriever.tokenizer().lower_case()), (16, true));

@@ -13,8 +13,8 @@ use sbmoe_model::folder::BertConfig;
 use sbmoe_model::moe::{BlockConfig, Combine, Gate, TrainGate};
 use sbmoe_model::parameters::Tensors;
 use sbmoe_train::{
-    Checkpoint, Event, Examples, Groups, Inputs, Keep, Optimizer, Outcome, Session, TrainConfig, Validation,
-    train,
+    Checkpoint, Event, Examples, Gain, Groups, Inputs, Keep, Optimizer, Outcome, Session, TrainConfig,
+    Validation, train,
 };
 use serde_json::json;
 
@@ -44,6 +44,7 @@ fn architecture() -> Architecture {
         combine: Combine::NormalizeMixture,
         gate_noise: 0.5,
         seed: 1,
+        ..BlockConfig::new(1, 1)
     };
     Architecture::new(bert, Pooling::Mean, Some(block))
 }
@@ -60,6 +61,7 @@ fn examples() -> (Inputs, Examples) {
         queries: (0..4).collect(),
         positives: (0..4).map(|i| vec![i]).collect(),
         negatives: vec![Vec::new(); 4],
+        anchors: Vec::new(),
     };
     (Inputs::Tokens { queries, documents }, examples)
 }
@@ -74,13 +76,16 @@ fn resume(folder: &Path, score: f64) -> (Outcome, Vec<u64>, Vec<Vec<f32>>) {
         documents: vec![0, 1],
         positives: vec![0],
         gate: Gate::All,
-        score: Box::new(move |_, _| score),
+        baseline: vec![0.0; 1],
+        chooses: vec![true; 1],
+        score: Box::new(move |_, _| Ok(vec![score])),
     };
     let session = Session {
         ops: &ops,
         architecture: &architecture,
         inputs: &inputs,
         examples: &examples,
+        near: None,
         validation: Some(validation),
         config: &config,
         checkpoint: Checkpoint::in_folder(folder),
@@ -152,7 +157,7 @@ fn every_number_of_a_checkpoint_of_version_1_is_found() {
 fn a_run_goes_on_from_a_checkpoint_of_version_1() {
     let folder = copy();
     let (outcome, steps, parameters) = resume(folder.path(), 0.5);
-    assert_eq!(outcome, Outcome::Finished { best: Some((SCORES[0], 2)), steps: 6 });
+    assert_eq!(outcome, Outcome::Finished { best: Some((SCORES[0], 2)), gain: None, steps: 6 });
     assert_eq!(steps, [6]);
     let architecture = architecture();
     for (parameter, values) in architecture.layout.parameters().iter().zip(&parameters) {
@@ -161,7 +166,10 @@ fn a_run_goes_on_from_a_checkpoint_of_version_1() {
     }
     // A better validation takes the best's place.
     let (outcome, _, parameters) = resume(copy().path(), 0.9);
-    assert_eq!(outcome, Outcome::Finished { best: Some((0.9, 6)), steps: 6 });
+    assert_eq!(
+        outcome,
+        Outcome::Finished { best: Some((0.9, 6)), gain: Some(Gain::of(&[0.9], &[0.0])), steps: 6 }
+    );
     let first = &architecture.layout.parameters()[0].name;
     assert!(parameters[0] != stored("best.safetensors", first));
 }

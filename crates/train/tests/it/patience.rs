@@ -8,7 +8,7 @@ use std::path::Path;
 use sbmoe_kernels::Cpu;
 use sbmoe_model::moe::{Gate, TrainGate};
 use sbmoe_train::{
-    Checkpoint, Event, Keep, Outcome, Session, TrainConfig, Validation, ValidationReport, train,
+    Checkpoint, Event, Gain, Keep, Outcome, Session, TrainConfig, Validation, ValidationReport, train,
 };
 
 use crate::small;
@@ -40,9 +40,13 @@ fn run(folder: &Path, config: &TrainConfig, scores: &[f64], resume: bool, stop: 
         documents: vec![0, 1, 2],
         positives: vec![0, 1],
         gate: Gate::All,
+        baseline: vec![0.0; 2],
+        chooses: vec![true; 2],
         score: Box::new(|_, _| {
             let place = asked.replace(asked.get() + 1);
-            *scores.get(place).expect("no validation is asked for after the run should have stopped")
+            let score =
+                scores.get(place).expect("no validation is asked for after the run should have stopped");
+            Ok(vec![*score; 2])
         }),
     };
     let session = Session {
@@ -50,6 +54,7 @@ fn run(folder: &Path, config: &TrainConfig, scores: &[f64], resume: bool, stop: 
         architecture: &architecture,
         inputs: &inputs,
         examples: &examples,
+        near: None,
         validation: Some(validation),
         config,
         checkpoint: Checkpoint::in_folder(folder),
@@ -78,6 +83,7 @@ fn a_run_stops_after_as_many_validations_without_a_better_score_as_patience_allo
         let ran = run(folder.path(), &config(patience), &scores[..epochs as usize], false, None);
         let expected = Outcome::Finished {
             best: Some((scores[best - 1], best as u64 * STEPS_PER_EPOCH)),
+            gain: Some(Gain::of(&[scores[best - 1]; 2], &[0.0; 2])),
             steps: epochs * STEPS_PER_EPOCH,
         };
         assert_eq!(ran.outcome, expected, "patience {patience}, {scores:?}");
@@ -119,7 +125,10 @@ fn patience_is_counted_across_an_interruption() {
     let first = run(folder.path(), &config, &[0.5, 0.4, 0.3], false, Some(10));
     assert_eq!(first.outcome, Outcome::Interrupted { steps: 10 });
     let rest = run(folder.path(), &config, &[0.45], true, None);
-    assert_eq!(rest.outcome, Outcome::Finished { best: Some((0.5, 3)), steps: 12 });
+    assert_eq!(
+        rest.outcome,
+        Outcome::Finished { best: Some((0.5, 3)), gain: Some(Gain::of(&[0.5; 2], &[0.0; 2])), steps: 12 }
+    );
     assert_eq!(rest.steps_taken, 2);
 }
 

@@ -26,13 +26,16 @@ fn run(
         documents: (0..12).collect(),
         positives: vec![0, 1, 2],
         gate: Gate::All,
-        score: Box::new(|queries, documents| f64::from(queries[0] * documents[0])),
+        baseline: vec![0.0; 3],
+        chooses: vec![true; 3],
+        score: Box::new(|queries, documents| Ok(vec![f64::from(queries[0] * documents[0]); 3])),
     };
     let session = Session {
         ops: &ops,
         architecture: &architecture,
         inputs: &inputs,
         examples: &examples,
+        near: None,
         validation: Some(validation),
         config,
         checkpoint: Checkpoint::in_folder(folder),

@@ -5,7 +5,7 @@ use sbmoe_model::architecture::Architecture;
 use sbmoe_model::folder::BertConfig;
 use sbmoe_model::moe::{BlockConfig, Combine, Gate, TrainGate};
 use sbmoe_model::parameters::Tensors;
-use sbmoe_train::{Examples, Inputs, Keep, Schedule, TrainConfig};
+use sbmoe_train::{Batching, Examples, Inputs, Keep, Schedule, TrainConfig};
 use serde_json::json;
 
 /// Settings in which every feature is at rest; tests change what they are about.
@@ -27,6 +27,9 @@ pub(crate) fn config() -> TrainConfig {
         dropout: false,
         mask_positives: false,
         negatives: 0,
+        batching: Batching::Random,
+        anchor: 0,
+        stop_after: None,
         balance: 0.0,
         chunk_tokens: 1 << 20,
         seed: 7,
@@ -52,6 +55,7 @@ pub(crate) fn architecture(train_gate: TrainGate, gate_noise: f64) -> Architectu
         combine: Combine::NormalizeMixture,
         gate_noise,
         seed: 1,
+        ..BlockConfig::new(1, 1)
     };
     Architecture::new(bert, Pooling::Mean, Some(block))
 }
@@ -79,6 +83,7 @@ pub(crate) fn examples() -> (Inputs, Examples) {
         queries: (0..10).collect(),
         positives: (0..10).map(|i| vec![i, i + 1]).collect(),
         negatives: (0..10).map(|i| vec![(i + 5) % 12]).collect(),
+        anchors: Vec::new(),
     };
     (Inputs::Tokens { queries, documents }, examples)
 }

@@ -21,6 +21,7 @@ fn run(name: &str, train_gate: TrainGate, temperature: f64) {
         combine: Combine::NormalizeMixture,
         gate_noise: 0.0,
         seed: 0,
+        ..BlockConfig::new(1, 1)
     };
     let architecture = Architecture::new(bert, Pooling::Mean, Some(block));
     let config = TrainConfig { temperature, ..small::config() };

@@ -85,9 +85,11 @@ fn validated(inputs: &Inputs, gate: Gate) -> (Vec<f32>, Vec<f32>) {
         documents: (0..12).rev().collect(),
         positives: vec![8, 11, 4],
         gate,
+        baseline: vec![0.0; 3],
+        chooses: vec![true; 3],
         score: Box::new(|queries, documents| {
             seen.replace((queries.to_vec(), documents.to_vec()));
-            0.5
+            Ok(vec![0.5; 3])
         }),
     };
     let freeze_encoder = matches!(inputs, Inputs::Pooled { .. });
@@ -98,6 +100,7 @@ fn validated(inputs: &Inputs, gate: Gate) -> (Vec<f32>, Vec<f32>) {
         architecture: &architecture,
         inputs,
         examples: &examples,
+        near: None,
         validation: Some(validation),
         config: &config,
         checkpoint: Checkpoint::in_folder(folder.path()),

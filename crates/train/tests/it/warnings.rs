@@ -33,7 +33,7 @@ fn run(architecture: &Architecture, config: &TrainConfig, bias: Option<[f32; 3]>
     let mut parameters = small::parameters(&ops, architecture);
     let gate = architecture.block.as_ref().expect("there is a block").gate_ids();
     if let Some(bias) = bias {
-        let id = gate.into_iter().find(|id| architecture.layout.get(*id).name == "gate.output.bias");
+        let id = gate.iter().copied().find(|id| architecture.layout.get(*id).name == "gate.output.bias");
         *parameters.get_mut(id.expect("a gate has an output bias")) = ops.upload(&bias);
     }
     let session = Session {
@@ -41,6 +41,7 @@ fn run(architecture: &Architecture, config: &TrainConfig, bias: Option<[f32; 3]>
         architecture,
         inputs: &inputs,
         examples: &examples,
+        near: None,
         validation: None,
         config: &config,
         checkpoint: Checkpoint::in_folder(folder.path()),

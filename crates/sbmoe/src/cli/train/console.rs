@@ -93,10 +93,13 @@ impl TrainingConsole {
     }
 
     fn validated(&self, report: &ValidationReport) {
-        let ValidationReport { epoch, step, loss, score, best } = report;
+        let ValidationReport { epoch, step, loss, score, gain, best, .. } = report;
         let best = if *best { " (best so far)" } else { "" };
-        let text =
-            format!("epoch {epoch}, step {step}: validation loss {loss:.4}, {MEASURE} {score:.4}{best}");
+        let ([low, high], difference) = (gain.interval(), gain.difference);
+        let text = format!(
+            "epoch {epoch}, step {step}: validation loss {loss:.4}, {MEASURE} {score:.4}, {difference:+.4} [{low:+.4}, \
+             {high:+.4}] against the encoder{best}"
+        );
         self.bar.suspend(|| note(text));
     }
 }

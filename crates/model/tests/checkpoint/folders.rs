@@ -112,7 +112,7 @@ fn chains_that_are_not_supported_are_refused_by_name() {
     check(&[TRANSFORMER, POOLING, ("2_X", "other.Pooling")], "the module `other.Pooling`");
     check(&[TRANSFORMER], "the chain of modules");
     let (normalize, block) = (("2_N", "sentence_transformers.models.Normalize"), ("3_SBMoE", "sbmoe.SBMoE"));
-    check(&[TRANSFORMER, POOLING, normalize, block], "at most one of `Normalize` and `SBMoE`");
+    check(&[TRANSFORMER, POOLING, normalize, block], "or `SBMoE` between two `Normalize`");
     check(
         &[TRANSFORMER, ("../1_Pooling", POOLING.1)],
         "the module folder `../1_Pooling` is not inside the model's",

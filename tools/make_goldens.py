@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from golden_adapter import make_adapter
 from golden_bert import make_bert
 from golden_block import make_block
 from golden_objective import make_loss, make_optimizer
@@ -17,6 +18,7 @@ from golden_steps import make_steps
 GOLDENS = {
     "crates/model/tests/golden/bert": make_bert,
     "crates/model/tests/golden/block": make_block,
+    "crates/model/tests/golden/adapter": make_adapter,
     "crates/train/tests/golden/steps": make_steps,
     "crates/train/tests/golden/loss": make_loss,
     "crates/train/tests/golden/optimizer": make_optimizer,

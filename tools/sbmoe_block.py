@@ -1,4 +1,5 @@
-"""The block of SB-MoE in plain PyTorch, as functions of a dictionary of parameters (formulas: arXiv 2510.15683).
+"""The block in plain PyTorch, as functions of a dictionary of parameters: the experts of SB-MoE (formulas: arXiv
+2510.15683), and the linear adapter.
 
 `x` is [batch, hidden]. Parameter names and shapes, [out, in] as everywhere in PyTorch:
 
@@ -7,6 +8,10 @@
     gate.hidden.weight      [hidden/2, hidden]  gate.hidden.bias      [hidden/2]
     gate.output.weight      [n, hidden/2]       gate.output.bias      [n]
     noise.weight            [n, hidden]         noise.bias            [n]
+
+    linear.weight           [hidden, hidden]    linear.bias           [hidden]     or, with a rank,
+    linear.down.weight      [rank, hidden]      linear.down.bias      [rank]
+    linear.up.weight        [hidden, rank]      linear.up.bias        [hidden]
 
 Everything is written in the slow, obvious way: every expert is computed, whatever the gate chooses.
 """
@@ -29,6 +34,17 @@ def block_shapes(hidden: int, experts: int, width: int) -> dict[str, tuple[int, 
     layers["gate.hidden"] = (hidden // 2, hidden)
     layers["gate.output"] = (experts, hidden // 2)
     layers["noise"] = (experts, hidden)
+    return layer_shapes(layers)
+
+
+def linear_shapes(hidden: int, rank: int | None) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the linear adapter's parameters."""
+    if rank is None:
+        return layer_shapes({"linear": (hidden, hidden)})
+    return layer_shapes({"linear.down": (rank, hidden), "linear.up": (hidden, rank)})
+
+
+def layer_shapes(layers: dict[str, tuple[int, int]]) -> dict[str, tuple[int, ...]]:
     shapes = {}
     for name, (outputs, inputs) in layers.items():
         shapes[f"{name}.weight"] = (outputs, inputs)
@@ -84,17 +100,42 @@ def expert_outputs(x: torch.Tensor, parameters: Parameters) -> torch.Tensor:
 
 def combine(x: torch.Tensor, weights: torch.Tensor, outputs: torch.Tensor, combination: str) -> torch.Tensor:
     """y from x, g [batch, n] and E [batch, n, hidden]."""
+    return x + correction(weights, outputs, combination)
+
+
+def correction(weights: torch.Tensor, outputs: torch.Tensor, combination: str) -> torch.Tensor:
+    """c = y − x, [batch, hidden]."""
     if combination == "normalize-mixture":
-        return x + normalize(mixture(weights, outputs), dim=-1, eps=NORM_FLOOR)
+        return normalize(mixture(weights, outputs), dim=-1, eps=NORM_FLOOR)
     if combination == "normalize-experts":
-        return x + mixture(weights, normalize(outputs, dim=-1, eps=NORM_FLOOR))
+        return mixture(weights, normalize(outputs, dim=-1, eps=NORM_FLOOR))
     if combination == "sum":
-        return x + mixture(weights, outputs)
+        return mixture(weights, outputs)
     raise ValueError(f"unknown combination `{combination}`")
 
 
 def mixture(weights: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
     return (weights.unsqueeze(-1) * outputs).sum(1)
+
+
+def linear_correction(x: torch.Tensor, parameters: Parameters) -> torch.Tensor:
+    """c of the linear adapter: W x + b, or U (D x + d) + u where the parameters are those of two layers."""
+    if "linear.weight" in parameters:
+        return layer(x, parameters, "linear")
+    return layer(layer(x, parameters, "linear.down"), parameters, "linear.up")
+
+
+def use(x: torch.Tensor, parameters: Parameters, config: dict, side: str) -> torch.Tensor:
+    """What a saved block gives for texts of a side (`query` or `document`); `config` is its `config.json`."""
+    if config.get("sides", "both") not in ("both", side):
+        return x
+    scaled = config.get("input_scale", 1.0) * x
+    if config.get("kind", "experts") == "linear":
+        added = linear_correction(scaled, parameters)
+    else:
+        weights = inference_weights(config["gate"], gate_probabilities(scaled, parameters, 0.0, None))
+        added = correction(weights, expert_outputs(scaled, parameters), config["combine"])
+    return scaled + config.get("residual", 1.0) * added
 
 
 def load_balance(probabilities: torch.Tensor) -> torch.Tensor:

@@ -1,15 +1,24 @@
-"""The SB-MoE block of a model saved by sbmoe, as a module of sentence-transformers (inference only).
+"""The block of a model saved by sbmoe, as a module of sentence-transformers (inference only).
 
-The block adds a mixture of small experts to the pooled vector x (arXiv 2510.15683):
+The block adds a correction c to the vector x that it is given, x' = input_scale x:
+
+    y = x' + residual c
+
+`kind` says what c is. `experts` is the mixture of small experts of SB-MoE (arXiv 2510.15683):
 
     E_i(x) = U_i relu(D_i x + b_i) + c_i        p = softmax(G_2 relu(G_1 x + g_1) + g_2)
 
     gate     top1     g = p at its arg max, 0 elsewhere
              all      g = p
              uniform  g = 1/n
-    combine  normalize-mixture   y = x + m / max(|m|, 1e-6),  m = sum_i g_i E_i(x)
-             normalize-experts   y = x + sum_i g_i E_i(x) / max(|E_i(x)|, 1e-6)
-             sum                 y = x + m
+    combine  normalize-mixture   c = m / max(|m|, 1e-6),  m = sum_i g_i E_i(x')
+             normalize-experts   c = sum_i g_i E_i(x') / max(|E_i(x')|, 1e-6)
+             sum                 c = m
+
+`linear` is one linear layer, W x' + b, or with a `rank` the product of two, U (D x' + d) + u.
+
+`sides` says which texts the block is for; those of the other side keep their x. A block for one side is told the side
+by `model.encode_query` and `model.encode_document`.
 
 Loading it needs `SentenceTransformer(folder, trust_remote_code=True)`.
 """
@@ -29,15 +38,22 @@ except ImportError:
     except ImportError:  # before 5.0 every torch module would do
         Module = torch.nn.Module
 
+KINDS = ("experts", "linear")
 GATES = ("top1", "all", "uniform")
 COMBINATIONS = ("normalize-mixture", "normalize-experts", "sum")
+SIDES = ("both", "query", "document")
 SMALLEST_NORM = 1e-6
+
+# Keys that a block of the paper does not have; each is written only where it says something else.
+DEFAULTS = {"kind": "experts", "rank": None, "sides": "both", "input_scale": 1.0, "residual": 1.0}
 
 
 class SBMoE(Module):
     """Applies the block to `features["sentence_embedding"]`, `[texts, hidden]`."""
 
-    config_keys = ["hidden", "experts", "expert_width", "gate", "train_gate", "combine", "gate_noise", "seed"]
+    config_keys = ["hidden", "experts", "expert_width", "gate", "train_gate", "combine", "gate_noise", "seed", *DEFAULTS]
+    # Of the arguments of `encode`, those that reach `forward`; `encode_query` and `encode_document` set the task.
+    forward_kwargs = {"task"}
 
     def __init__(
         self,
@@ -49,6 +65,11 @@ class SBMoE(Module):
         combine="normalize-mixture",
         gate_noise=0.0,
         seed=0,
+        kind=DEFAULTS["kind"],
+        rank=DEFAULTS["rank"],
+        sides=DEFAULTS["sides"],
+        input_scale=DEFAULTS["input_scale"],
+        residual=DEFAULTS["residual"],
     ):
         super().__init__()
         if gate == "random":
@@ -56,10 +77,10 @@ class SBMoE(Module):
                 "this model is used with the gate `random`, whose draws are keyed by sbmoe's own generator and cannot be "
                 "reproduced here; save it with the gate `top1`, `all` or `uniform`, or encode with sbmoe"
             )
-        if gate not in GATES:
-            raise ValueError(f"the gate `{gate}` is unknown to this sbmoe.py; it knows {', '.join(GATES)}")
-        if combine not in COMBINATIONS:
-            raise ValueError(f"combine `{combine}` is unknown to this sbmoe.py; it knows {', '.join(COMBINATIONS)}")
+        require_known("kind", kind, KINDS)
+        require_known("gate", gate, GATES)
+        require_known("combine", combine, COMBINATIONS)
+        require_known("sides", sides, SIDES)
         self.hidden = hidden
         self.experts = experts
         self.expert_width = expert_width
@@ -68,13 +89,19 @@ class SBMoE(Module):
         self.combine = combine
         self.gate_noise = gate_noise
         self.seed = seed
+        self.kind = kind
+        self.rank = rank
+        self.sides = sides
+        self.input_scale = input_scale
+        self.residual = residual
         linear = torch.nn.Linear
+        if kind == "linear":
+            one = linear(hidden, hidden) if rank is None else two_layers(hidden, rank)
+            self.layers = torch.nn.ModuleDict({"linear": one})
+            return
         self.layers = torch.nn.ModuleDict(
             {
-                "experts": torch.nn.ModuleList(
-                    torch.nn.ModuleDict({"down": linear(hidden, expert_width), "up": linear(expert_width, hidden)})
-                    for _ in range(experts)
-                ),
+                "experts": torch.nn.ModuleList(two_layers(hidden, expert_width) for _ in range(experts)),
                 "gate": torch.nn.ModuleDict(
                     {"hidden": linear(hidden, hidden // 2), "output": linear(hidden // 2, experts)}
                 ),
@@ -82,8 +109,29 @@ class SBMoE(Module):
             }
         )
 
-    def forward(self, features, **kwargs):
-        x = features["sentence_embedding"]
+    def forward(self, features, task=None, **kwargs):
+        if self._is_for(task):
+            x = features["sentence_embedding"] * self.input_scale
+            correction = self._linear(x) if self.kind == "linear" else self._mixture(x)
+            features["sentence_embedding"] = x + self.residual * correction
+        return features
+
+    def _is_for(self, task):
+        """Whether the block is for texts of this task."""
+        if self.sides == "both":
+            return True
+        if task not in ("query", "document"):
+            raise ValueError(
+                f"the block of this model is for one side (`{self.sides}`), and the task is {task!r}; encode with "
+                "`model.encode_query` or `model.encode_document`, which name the side"
+            )
+        return task == self.sides
+
+    def _linear(self, x):
+        layer = self.layers["linear"]
+        return layer(x) if self.rank is None else layer["up"](layer["down"](x))
+
+    def _mixture(self, x):
         weights = self._weights(x)
         outputs = torch.stack([self._expert(expert, x) for expert in self.layers["experts"]], dim=1)
         if self.combine == "normalize-experts":
@@ -91,8 +139,7 @@ class SBMoE(Module):
         mixture = (weights.unsqueeze(-1) * outputs).sum(dim=1)
         if self.combine == "normalize-mixture":
             mixture = mixture / mixture.norm(dim=-1, keepdim=True).clamp_min(SMALLEST_NORM)
-        features["sentence_embedding"] = x + mixture
-        return features
+        return mixture
 
     @staticmethod
     def _expert(expert, x):
@@ -115,7 +162,8 @@ class SBMoE(Module):
     get_sentence_embedding_dimension = get_embedding_dimension
 
     def get_config_dict(self):
-        return {key: getattr(self, key) for key in self.config_keys}
+        values = {key: getattr(self, key) for key in self.config_keys}
+        return {key: value for key, value in values.items() if key not in DEFAULTS or value != DEFAULTS[key]}
 
     def save(self, output_path, *args, safe_serialization=True, **kwargs):
         os.makedirs(output_path, exist_ok=True)
@@ -150,3 +198,14 @@ class SBMoE(Module):
             tensors = torch.load(find("pytorch_model.bin"), map_location="cpu", weights_only=True)
         module.layers.load_state_dict(tensors)
         return module
+
+
+def two_layers(hidden, width):
+    """From `hidden` down to `width` and up again."""
+    linear = torch.nn.Linear
+    return torch.nn.ModuleDict({"down": linear(hidden, width), "up": linear(width, hidden)})
+
+
+def require_known(key, value, known):
+    if value not in known:
+        raise ValueError(f"{key} `{value}` is unknown to this sbmoe.py; it knows {', '.join(known)}")

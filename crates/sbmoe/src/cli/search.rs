@@ -108,11 +108,14 @@ impl Search {
         Ok(Verdict::Good)
     }
 
-    /// The model as the index wants it: its gate, its similarity, its maximum length, unless switches say otherwise.
+    /// The model as the index wants it: its gate, its similarity, its lengths, unless switches say otherwise.
     fn maker(&self, index: &Index, few_texts: bool) -> Result<VectorMaker> {
         let manifest = index.manifest();
-        let max_length = manifest.details.get("max_length").and_then(Value::as_u64).map(|n| n as usize);
-        let (retriever, fingerprint) = self.model.open_with_fingerprint(max_length)?;
+        let length = |key: &str| manifest.details.get(key).and_then(Value::as_u64).map(|n| n as usize);
+        let (mut retriever, fingerprint) = self.model.open_with_fingerprint(length("max_length"))?;
+        if let Some(length) = length("query_length") {
+            retriever.set_query_length(length)?;
+        }
         let mut arguments = self.vectors.clone();
         let has_block = retriever.architecture.block.is_some();
         if arguments.gate.is_none() && has_block && manifest.gate != "none" {

@@ -122,8 +122,9 @@ fn open_model(
     let cpu = Arc::new(device::open(threads)?);
     let retriever = Retriever::open(&source.dir, cpu, config.max_length)
         .with_context(|| format!("the model `{name}` cannot be opened"))?;
-    if let Some(warning) = unexpected_tensors(&source.dir, &retriever.unexpected) {
-        tell(observe, Progress::Warning(warning))?;
+    let tensors = unexpected_tensors(&source.dir, &retriever.unexpected);
+    for warning in retriever.folder.warnings.iter().chain(&tensors) {
+        tell(observe, Progress::Warning(warning.clone()))?;
     }
     Ok((source, retriever))
 }
@@ -144,7 +145,8 @@ pub fn unexpected_tensors(dir: &Path, names: &[String]) -> Option<String> {
 /// Gives the retriever what is asked for, and the configuration what followed from the model.
 fn adapt(retriever: &mut Retriever<Cpu>, config: &mut RunConfig, observe: &mut Observer<'_>) -> Result<()> {
     let hidden = retriever.architecture.hidden();
-    config.max_length = Some(retriever.max_length());
+    // Two lengths are the model's own, which a resumed run opens again.
+    config.max_length = retriever.lengths().are_one().then(|| retriever.max_length());
     config.epochs = Some(config.epochs());
     config.gate_noise = Some(config.gate_noise());
     let lower_case = *config.lower_case.get_or_insert(retriever.folder.lower_case);
@@ -155,6 +157,13 @@ fn adapt(retriever: &mut Retriever<Cpu>, config: &mut RunConfig, observe: &mut O
         let note = "the model's `Normalize` module is left out: training compares vectors as they are";
         tell(observe, Progress::Note(note.to_owned()))?;
         retriever.folder.normalize = false;
+    }
+    if let Some(dim) = retriever.folder.truncate_dim.take() {
+        let note = format!(
+            "the folder's `truncate_dim` {dim} is left out: training compares vectors of all {hidden} numbers, and so does \
+             the trained model"
+        );
+        tell(observe, Progress::Note(note))?;
     }
     if retriever.architecture.block.is_some() {
         let instead = if config.experts > 0 { "replaced by a fresh one" } else { "left out" };

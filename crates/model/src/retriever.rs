@@ -1,5 +1,6 @@
 //! A retriever ready for use: tokenizer, parameters on a device, and how texts and gates are treated.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::folder::{
 };
 use crate::moe::{Block, BlockConfig, Draws, Gate, Routed, Side, Start};
 use crate::parameters::{Parameter, ParameterId, Tensors};
-use crate::tokenizer::{Tokenizer, TokenizerError};
+use crate::tokenizer::{Lengths, Tokenizer, TokenizerError};
 
 /// Why a retriever cannot be opened or saved.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +46,7 @@ pub struct Retriever<O: Ops> {
 }
 
 impl<O: Ops> Retriever<O> {
-    /// Opens a model folder. `max_length` overrides the folder's own number of tokens at which texts are cut.
+    /// Opens a model folder. `max_length` overrides the folder's own numbers of tokens at which texts are cut.
     ///
     /// # Errors
     /// A folder, a tokenizer or weights that cannot be used; the error names the file.
@@ -87,14 +88,34 @@ impl<O: Ops> Retriever<O> {
     /// # Errors
     /// The tokenizer's files have become unreadable.
     pub fn set_lower_case(&mut self, lower_case: bool) -> Result<(), RetrieverError> {
-        self.tokenizer = self.folder.tokenizer(Some(lower_case), Some(self.max_length()))?;
+        let lengths = self.lengths();
+        self.tokenizer =
+            self.folder.tokenizer(Some(lower_case), Some(lengths.text))?.with_lengths(lengths)?;
         self.folder.lower_case = lower_case;
         Ok(())
     }
 
-    /// The most tokens of a text, special ones included.
+    /// Changes the most tokens of a query, special ones included.
+    ///
+    /// # Errors
+    /// A length that leaves no room for text, or is beyond the encoder's positions.
+    pub fn set_query_length(&mut self, query: usize) -> Result<(), RetrieverError> {
+        let limit = self.folder.bert.max_position_embeddings;
+        if query > limit {
+            return Err(TokenizerError::TooLong { asked: query, limit }.into());
+        }
+        self.tokenizer = self.tokenizer.clone().with_lengths(Lengths { query, ..self.lengths() })?;
+        Ok(())
+    }
+
+    /// The most tokens of a text of no particular kind, special ones included.
     pub fn max_length(&self) -> usize {
         self.tokenizer.max_length()
+    }
+
+    /// The most tokens of queries and documents, special ones included.
+    pub fn lengths(&self) -> Lengths {
+        self.tokenizer.lengths()
     }
 
     /// How the model is used unless a command says otherwise; `None` without a block.
@@ -107,25 +128,20 @@ impl<O: Ops> Retriever<O> {
         &self.tokenizer
     }
 
-    /// Token ids of a query, with the model's prompt, cut at the maximum length.
+    /// Token ids of a query, with the model's prompt, cut at the length of queries.
     ///
     /// # Errors
     /// A text that the tokenizer cannot take.
     pub fn tokenize_query(&self, text: &str) -> Result<Vec<u32>, RetrieverError> {
-        self.tokenize(self.folder.prompts.query(), text)
+        Ok(self.tokenizer.encode_query(&prompted(self.folder.prompts.query(), text))?)
     }
 
-    /// Token ids of a document's joined title and text, with the model's prompt, cut at the maximum length.
+    /// Token ids of a document's joined title and text, with the model's prompt, cut at the length of documents.
     ///
     /// # Errors
     /// A text that the tokenizer cannot take.
     pub fn tokenize_document(&self, text: &str) -> Result<Vec<u32>, RetrieverError> {
-        self.tokenize(self.folder.prompts.document(), text)
-    }
-
-    fn tokenize(&self, prompt: &str, text: &str) -> Result<Vec<u32>, RetrieverError> {
-        let prompted = (!prompt.is_empty()).then(|| format!("{prompt}{text}"));
-        Ok(self.tokenizer.encode(prompted.as_deref().unwrap_or(text))?)
+        Ok(self.tokenizer.encode_document(&prompted(self.folder.prompts.document(), text))?)
     }
 
     /// Pooled vectors `x [texts, hidden]`.
@@ -182,6 +198,11 @@ impl<O: Ops> Retriever<O> {
         };
         Ok(write_sentence_transformers(dir, &model)?)
     }
+}
+
+/// A text behind its prompt.
+fn prompted<'a>(prompt: &str, text: &'a str) -> Cow<'a, str> {
+    if prompt.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(format!("{prompt}{text}")) }
 }
 
 /// The values of an architecture's parameters, and the names of tensors that it has no place for.

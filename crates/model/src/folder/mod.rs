@@ -19,13 +19,14 @@ pub use self::write::{WriteBlock, WriteFolder, write_sentence_transformers};
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::moe::BlockConfig;
-use crate::tokenizer::{Tokenizer, TokenizerError};
+use crate::tokenizer::{Lengths, Tokenizer, TokenizerError};
 
 mod card;
 mod config;
 mod error;
 mod fingerprint;
 mod json_file;
+mod keys;
 mod modules;
 mod pooling;
 mod prompts;
@@ -33,7 +34,8 @@ mod replace;
 mod sentence;
 mod write;
 
-/// The number of tokens at which texts are cut unless the folder or the user says otherwise, special tokens included.
+/// The number of tokens at which texts are cut unless the folder or the user says otherwise, special tokens included. A
+/// sentence-transformers folder always says.
 pub const DEFAULT_MAX_LENGTH: usize = 256;
 
 /// What a model folder says.
@@ -49,18 +51,26 @@ pub struct ModelFolder {
     pub pooling: Pooling,
     /// Whether the folder ends in a `Normalize` module; a block then stands behind another one.
     pub normalize: bool,
-    /// Whether it is a sentence-transformers folder, with a chain of modules, and not a bare Hugging Face one.
-    pub sentence_transformers: bool,
     /// The folder of the mixture-of-experts block, if there is one.
     pub block: Option<PathBuf>,
     /// The number of tokens at which texts are cut, where the folder says so.
     pub max_length: Option<usize>,
+    /// The same of queries, where the folder gives them a length of their own.
+    pub query_length: Option<usize>,
+    /// The same of documents.
+    pub document_length: Option<usize>,
     /// Whether texts are lower-cased before the tokenizer sees them.
     pub lower_case: bool,
     /// What is put before queries and documents.
     pub prompts: Prompts,
     /// How vectors are meant to be compared, where the folder says so.
     pub similarity: Option<Similarity>,
+    /// The first numbers of a finished vector that are compared, where the folder asks for fewer than there are.
+    pub truncate_dim: Option<usize>,
+    /// Whether the folder is sentence-transformers' own: a bare Hugging Face folder has no `modules.json`.
+    pub sentence_transformers: bool,
+    /// What the folder says and is left out, and where sentence-transformers would give other vectors: a sentence each.
+    pub warnings: Vec<String>,
 }
 
 impl ModelFolder {
@@ -72,29 +82,42 @@ impl ModelFolder {
         let modules = modules::read(dir)?;
         let encoder = modules.as_ref().map_or_else(|| dir.to_owned(), |modules| modules.encoder.clone());
         let bert = BertConfig::read(&encoder)?;
-        let sentence = sentence::read(&encoder)?;
-        let (prompts, similarity) = prompts::read(dir)?;
         let sentence_transformers = modules.is_some();
+        let sentence = sentence::read(&encoder, sentence_transformers, &bert)?;
+        let model = prompts::read(dir)?;
+        let mut warnings = [model.warnings, sentence.warnings].concat();
         let (pooling, normalize, block) = match modules {
             None => (Pooling::default(), false, None),
             Some(modules) => {
-                let pooling = pooling::read(&modules.pooling, &bert, &prompts)?;
+                let (pooling, others) = pooling::read(&modules.pooling, &bert, &model.prompts)?;
+                warnings.extend(others);
                 (pooling, modules.normalize, modules.block)
             }
         };
+        let hidden = bert.hidden_size;
         Ok(Self {
             dir: dir.to_owned(),
             encoder,
             bert,
             pooling,
             normalize,
-            sentence_transformers,
             block,
             max_length: sentence.max_length,
+            query_length: sentence.query_length,
+            document_length: sentence.document_length,
             lower_case: sentence.lower_case,
-            prompts,
-            similarity,
+            prompts: model.prompts,
+            similarity: model.similarity,
+            truncate_dim: model.truncate_dim.filter(|dim| *dim < hidden),
+            sentence_transformers,
+            warnings,
         })
+    }
+
+    /// Whether sentence-transformers would compare this model's vectors by cosine only because the folder says nothing:
+    /// it is that library's folder, names no similarity, and does not normalise (by dot product that is the cosine).
+    pub fn implies_cosine(&self) -> bool {
+        self.sentence_transformers && self.similarity.is_none() && !self.normalize
     }
 
     /// Opens the encoder's weights.
@@ -145,7 +168,7 @@ impl ModelFolder {
     }
 
     /// Opens the tokenizer. `None` follows the folder, whose own default length is [`DEFAULT_MAX_LENGTH`] tokens or
-    /// the model's limit if that is lower.
+    /// the model's limit if that is lower; a `max_length` is that of queries and documents alike.
     ///
     /// # Errors
     /// A tokenizer that is missing, malformed or larger than the model's vocabulary, or a length beyond the model's.
@@ -155,12 +178,15 @@ impl ModelFolder {
         max_length: Option<usize>,
     ) -> Result<Tokenizer, TokenizerError> {
         let limit = self.bert.max_position_embeddings;
-        let folder = self.max_length.unwrap_or(DEFAULT_MAX_LENGTH).min(limit);
-        let max_length = max_length.unwrap_or(folder);
-        if max_length > limit {
-            return Err(TokenizerError::TooLong { asked: max_length, limit });
+        let text = self.max_length.unwrap_or(DEFAULT_MAX_LENGTH).min(limit);
+        let own = |side: Option<usize>| side.unwrap_or(text).min(limit);
+        let folder = Lengths { text, query: own(self.query_length), document: own(self.document_length) };
+        let lengths = max_length.map_or(folder, Lengths::all);
+        if lengths.text > limit {
+            return Err(TokenizerError::TooLong { asked: lengths.text, limit });
         }
-        let tokenizer = Tokenizer::open(&self.encoder, lower_case.unwrap_or(self.lower_case), max_length)?;
+        let lower_case = lower_case.unwrap_or(self.lower_case);
+        let tokenizer = Tokenizer::open(&self.encoder, lower_case, lengths.text)?.with_lengths(lengths)?;
         let (tokens, vocabulary) = (tokenizer.vocabulary_size(), self.bert.vocab_size);
         if tokens > vocabulary {
             return Err(TokenizerError::Vocabulary { dir: self.encoder.clone(), tokens, vocabulary });

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::keys;
 use super::{BertConfig, FolderError, Pooling, Prompts, json_file};
 
 /// The flags of the older generation and the modes' names in the newer one.
@@ -34,8 +35,13 @@ enum OneOrMore {
     More(Vec<String>),
 }
 
-/// Reads the pooling; several modes at once (a concatenation) and modes that the engine lacks are refused by name.
-pub(super) fn read(dir: &Path, bert: &BertConfig, prompts: &Prompts) -> Result<Pooling, FolderError> {
+/// Reads the pooling and what to warn about; several modes at once (a concatenation) and modes that the engine lacks are
+/// refused by name.
+pub(super) fn read(
+    dir: &Path,
+    bert: &BertConfig,
+    prompts: &Prompts,
+) -> Result<(Pooling, Vec<String>), FolderError> {
     let path = dir.join("config.json");
     let config: Config = json_file::read(&path)?;
     let modes = match config.pooling_mode {
@@ -68,7 +74,8 @@ pub(super) fn read(dir: &Path, bert: &BertConfig, prompts: &Prompts) -> Result<P
             supported: "`true`, or a model without prompts".to_owned(),
         });
     }
-    Ok(pooling)
+    let flags = MODES.map(|(flag, _)| flag);
+    Ok((pooling, keys::unknown(&path, "", &config.others, &flags)))
 }
 
 /// The content in the older generation's form, which every server understands.

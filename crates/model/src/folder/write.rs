@@ -77,11 +77,7 @@ fn write_files(dir: &Path, model: &WriteFolder<'_>) -> Result<(), FolderError> {
     for (name, content) in model.tokenizer.files()? {
         write_synced(&dir.join(name), content.as_bytes())?;
     }
-    let sentence = json!({
-        "max_seq_length": model.tokenizer.max_length(),
-        "do_lower_case": model.tokenizer.lower_case(),
-    });
-    write_json(&dir.join(sentence::FILE), &sentence)?;
+    write_json(&dir.join(sentence::FILE), &sentence::to_json(model.tokenizer))?;
     let similarity = if model.normalize { Similarity::Cosine } else { Similarity::Dot };
     write_json(&dir.join(prompts::FILE), &prompts::to_json(model.prompts, similarity))?;
 

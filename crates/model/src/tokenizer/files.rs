@@ -54,7 +54,7 @@ impl Tokenizer {
         let pipeline: Value = serde_json::from_str(pipeline).unwrap_or_default();
         let normalizer = &pipeline["normalizer"];
         let mut config = special.clone();
-        config.insert("model_max_length".to_owned(), json!(self.max_length));
+        config.insert("model_max_length".to_owned(), json!(self.lengths.text));
         if normalizer["type"] == "BertNormalizer" {
             config.insert("tokenizer_class".to_owned(), json!("BertTokenizer"));
             config.insert("do_lower_case".to_owned(), normalizer["lowercase"].clone());

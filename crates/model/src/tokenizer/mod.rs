@@ -7,6 +7,7 @@
 //! Encoding is single-threaded; a [`Tokenizer`] is shared by reference between threads.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,7 +21,40 @@ mod files;
 mod word_piece;
 mod words;
 
-/// A tokenizer with the length and lower-casing that belong to a model.
+/// The numbers of tokens at which texts are cut, special tokens included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lengths {
+    /// Texts of no particular kind; a saved model's `max_seq_length`.
+    pub text: usize,
+    /// Queries.
+    pub query: usize,
+    /// Documents.
+    pub document: usize,
+}
+
+impl Lengths {
+    /// One length for every text.
+    pub fn all(length: usize) -> Self {
+        Self { text: length, query: length, document: length }
+    }
+
+    /// Whether every text is cut at the same length.
+    pub fn are_one(self) -> bool {
+        self == Self::all(self.text)
+    }
+}
+
+/// For people: `256`, or `8 (queries) and 24 (documents)`.
+impl fmt::Display for Lengths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self { query, document, .. } if query == document => write!(f, "{query}"),
+            Self { query, document, .. } => write!(f, "{query} (queries) and {document} (documents)"),
+        }
+    }
+}
+
+/// A tokenizer with the lengths and lower-casing that belong to a model.
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
     pipeline: Pipeline,
@@ -28,7 +62,7 @@ pub struct Tokenizer {
     before: Vec<u32>,
     after: Vec<u32>,
     lower_case: bool,
-    max_length: usize,
+    lengths: Lengths,
     vocabulary_size: usize,
     /// The words of texts, where their tokens do not depend on their neighbours; all clones share them.
     words: Option<Arc<Words>>,
@@ -64,14 +98,24 @@ impl Tokenizer {
             let reason = "it adds no special tokens such as `[CLS]` and `[SEP]`".to_owned();
             return Err(TokenizerError::Invalid { path, reason });
         }
-        let least = before.len() + after.len() + 1;
-        if max_length < least {
-            return Err(TokenizerError::TooShort { asked: max_length, least });
-        }
         let largest = pipeline.get_vocab(true).into_values().max();
         let vocabulary_size = largest.map_or(0, |largest| largest as usize + 1);
         let words = words::are_apart(&pipeline).then(Arc::default);
-        Ok(Self { pipeline, before, after, lower_case, max_length, vocabulary_size, words })
+        let lengths = Lengths::all(max_length);
+        Self { pipeline, before, after, lower_case, lengths, vocabulary_size, words }.with_lengths(lengths)
+    }
+
+    /// The same tokenizer with other lengths.
+    ///
+    /// # Errors
+    /// A length that leaves no room for text.
+    pub fn with_lengths(self, lengths: Lengths) -> Result<Self, TokenizerError> {
+        let least = self.before.len() + self.after.len() + 1;
+        let shortest = lengths.text.min(lengths.query).min(lengths.document);
+        if shortest < least {
+            return Err(TokenizerError::TooShort { asked: shortest, least });
+        }
+        Ok(Self { lengths, ..self })
     }
 
     /// The token numbers of a text with its special tokens, at most [`Tokenizer::max_length`] in all; what does not fit
@@ -80,7 +124,27 @@ impl Tokenizer {
     /// # Errors
     /// A text that the tokenizer's model cannot express, which BERT's always can.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        let room = self.max_length - self.before.len() - self.after.len();
+        self.encode_within(text, self.lengths.text)
+    }
+
+    /// As [`Tokenizer::encode`], cut at the length of queries.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_query(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        self.encode_within(text, self.lengths.query)
+    }
+
+    /// As [`Tokenizer::encode`], cut at the length of documents.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_document(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        self.encode_within(text, self.lengths.document)
+    }
+
+    fn encode_within(&self, text: &str, length: usize) -> Result<Vec<u32>, TokenizerError> {
+        let room = length - self.before.len() - self.after.len();
         let tokens = match &self.words {
             Some(words) => words.tokens(text, room, |word| self.tokens(word))?,
             None => self.tokens(text)?,
@@ -107,9 +171,14 @@ impl Tokenizer {
         texts.iter().map(|text| self.encode(text)).collect()
     }
 
-    /// The number of tokens at which texts are cut, special tokens included.
+    /// The number of tokens at which texts of no particular kind are cut, special tokens included.
     pub fn max_length(&self) -> usize {
-        self.max_length
+        self.lengths.text
+    }
+
+    /// The numbers of tokens at which texts are cut.
+    pub fn lengths(&self) -> Lengths {
+        self.lengths
     }
 
     /// Whether texts are lower-cased before the tokenizer sees them.

@@ -11,7 +11,7 @@ use crate::samples::{put, sample};
 const TINY: &str = r#""vocab_size": 9, "hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8"#;
 
 /// A folder with the given files, `config.json` among them unless given.
-fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+pub(crate) fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "config.json", format!("{{{TINY}}}"));
     for (name, content) in files {
@@ -20,17 +20,17 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     dir
 }
 
-fn modules(types: &[(&str, &str)]) -> String {
+pub(crate) fn modules(types: &[(&str, &str)]) -> String {
     let entries = types.iter().enumerate().map(|(idx, (path, class))| {
         format!(r#"{{"idx": {idx}, "name": "{idx}", "path": "{path}", "type": "{class}"}}"#)
     });
     format!("[{}]", entries.collect::<Vec<_>>().join(","))
 }
 
-const TRANSFORMER: (&str, &str) = ("", "sentence_transformers.models.Transformer");
-const POOLING: (&str, &str) = ("1_Pooling", "sentence_transformers.models.Pooling");
+pub(crate) const TRANSFORMER: (&str, &str) = ("", "sentence_transformers.models.Transformer");
+pub(crate) const POOLING: (&str, &str) = ("1_Pooling", "sentence_transformers.models.Pooling");
 
-fn refuse(dir: &Path, message: &str) {
+pub(crate) fn refuse(dir: &Path, message: &str) {
     let error = ModelFolder::open(dir).unwrap_err().to_string();
     assert!(error.contains(message), "`{error}` does not contain `{message}`");
 }

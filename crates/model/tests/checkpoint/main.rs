@@ -14,5 +14,6 @@ mod real_vectors;
 mod samples;
 mod saved;
 mod selection;
+mod settings;
 mod tokenizers;
 mod words;

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::model_arguments::ModelArguments;
 use super::vector_arguments::VectorArguments;
 use super::{Verdict, console, index};
-use crate::encoding::{Corpus, EncodeOptions, EncodeOutcome, VectorMaker, encode, reapply};
+use crate::encoding::{Corpus, EncodeOptions, EncodeOutcome, Normalize, VectorMaker, encode, reapply};
 use crate::index_folder::Index;
 use crate::interrupt;
 
@@ -41,7 +41,8 @@ pub(super) struct Encode {
     #[arg(long)]
     keep_pooled: bool,
 
-    /// The most tokens of a document, special ones included [default: the model's own, else 256]
+    /// The most tokens of documents and of the queries that are searched for in the index, special ones included [default:
+    /// the model's own, else 256]
     #[arg(long, value_name = "TOKENS")]
     max_length: Option<usize>,
 
@@ -67,6 +68,17 @@ impl Encode {
             "`--precision` is the encoder's, which `--from` does not run; leave it out"
         );
         let (retriever, fingerprints) = self.model.open_with_fingerprint(self.max_length)?;
+        if retriever.folder.implies_cosine()
+            && self.vectors.similarity.is_none()
+            && self.vectors.normalize != Normalize::On
+        {
+            console::warn(format!(
+                "`{}` does not say how its vectors are compared: they are stored as they are and compared by dot product, \
+                 while sentence-transformers would compare them by cosine, as `--similarity cos` does; `--similarity dot` \
+                 says that the dot product is meant",
+                self.model.model
+            ));
+        }
         let options = EncodeOptions {
             model: self.model.model.clone(),
             fingerprint: fingerprints.documents,

@@ -49,6 +49,11 @@ impl Import {
         }
         let n_experts = config.experts;
         retriever.set_head(Some(config), false, (Start::Random, 0));
+        if let Some(dim) = retriever.folder.truncate_dim.take() {
+            console::note(format!(
+                "the base model's `truncate_dim` {dim} is left out: the paper's code knows none"
+            ));
+        }
         // The paper's code lower-cases every text that it trains on.
         retriever.set_lower_case(true)?;
         let parameters = retriever.architecture.layout.parameters();

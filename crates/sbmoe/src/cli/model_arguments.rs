@@ -69,9 +69,8 @@ impl ModelArguments {
         let cpu = Arc::new(device::open(self.threads)?);
         let retriever = Retriever::open(dir, cpu, max_length)
             .with_context(|| format!("the model `{}` cannot be opened", self.model))?;
-        if let Some(warning) = unexpected_tensors(dir, &retriever.unexpected) {
-            warn(warning);
-        }
+        let tensors = unexpected_tensors(dir, &retriever.unexpected);
+        retriever.folder.warnings.iter().chain(&tensors).for_each(warn);
         Ok(retriever)
     }
 }

@@ -111,11 +111,14 @@ impl Search {
         Ok(Verdict::Good)
     }
 
-    /// The model as the index wants it: its gate, its similarity, its maximum length, unless switches say otherwise.
+    /// The model as the index wants it: its gate, its similarity, its lengths, unless switches say otherwise.
     fn maker(&self, index: &Index, few_texts: bool) -> Result<VectorMaker> {
         let manifest = index.manifest();
-        let max_length = manifest.details.get("max_length").and_then(Value::as_u64).map(|n| n as usize);
-        let (retriever, fingerprints) = self.model.open_with_fingerprint(max_length)?;
+        let length = |key: &str| manifest.details.get(key).and_then(Value::as_u64).map(|n| n as usize);
+        let (mut retriever, fingerprints) = self.model.open_with_fingerprint(length("max_length"))?;
+        if let Some(length) = length("query_length") {
+            retriever.set_query_length(length)?;
+        }
         let mut arguments = self.vectors.clone();
         let serves_documents = retriever.block_serves(Side::Document);
         if arguments.gate.is_none() && serves_documents && manifest.gate != "none" {

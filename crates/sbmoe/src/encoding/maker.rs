@@ -61,8 +61,10 @@ pub struct VectorMaker {
     pub retriever: Retriever<Cpu>,
     /// How the block is used; `None` without a block.
     pub gate: Option<Gate>,
-    /// Whether the model's normalisation is applied.
+    /// Whether the model's normalisation is applied; it comes before the vectors are cut to `dimensions`.
     pub normalize: bool,
+    /// The first numbers of each vector, which are compared: all, unless the folder's `truncate_dim` says otherwise.
+    pub dimensions: usize,
     /// How vectors are compared; for cosine they are stored with length 1.
     pub similarity: Similarity,
     /// Of the encoder's products.
@@ -74,7 +76,7 @@ pub struct VectorMaker {
 pub struct Encoded {
     /// `x [texts, hidden]`.
     pub pooled: Vec<f32>,
-    /// What is compared, `[texts, hidden]`.
+    /// What is compared, `[texts, dimensions]`.
     pub vectors: Vec<f32>,
     /// The expert of each text; empty without a block or where none is preferred.
     pub routed: Vec<u16>,
@@ -115,6 +117,7 @@ impl VectorMaker {
         Ok(Self {
             gate: options.gate.or_else(|| retriever.gate()),
             normalize,
+            dimensions: retriever.folder.truncate_dim.unwrap_or_else(|| retriever.architecture.hidden()),
             similarity: options.similarity.unwrap_or(folder_says),
             precision: options.precision,
             retriever,
@@ -135,7 +138,7 @@ impl VectorMaker {
         let architecture = &self.retriever.architecture;
         let mut hash = Sha256Hex::new();
         let config = &architecture.config;
-        hash.part(format!("{} {}", architecture.pooling, self.retriever.max_length()));
+        hash.part(format!("{} {}", architecture.pooling, self.retriever.lengths().document));
         hash.part(format!(
             "{} {:?} {}",
             config.num_attention_heads, config.hidden_act, config.layer_norm_eps
@@ -168,16 +171,15 @@ impl VectorMaker {
             Some(gate) => self.retriever.apply_block(&pooled, side, gate, &keys),
             None => (pooled.clone(), Vec::new()),
         };
-        if self.normalize || self.similarity == Similarity::Cos {
-            for vector in vectors.chunks_exact_mut(hidden) {
-                let norm = vector.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
-                ensure!(
-                    norm > 0.0 && norm.is_finite(),
-                    "a vector has length {norm} and cannot be normalised"
-                );
-                for value in vector {
-                    *value = (f64::from(*value) / norm) as f32;
-                }
+        let (cuts, is_cosine) = (self.dimensions < hidden, self.similarity == Similarity::Cos);
+        if self.normalize || (is_cosine && !cuts) {
+            normalize(&mut vectors, hidden)?;
+        }
+        if cuts {
+            let kept = vectors.chunks_exact(hidden).flat_map(|vector| &vector[..self.dimensions]);
+            vectors = kept.copied().collect();
+            if is_cosine {
+                normalize(&mut vectors, self.dimensions)?;
             }
         }
         Ok(Encoded {
@@ -187,4 +189,16 @@ impl VectorMaker {
             keys,
         })
     }
+}
+
+/// Gives each vector `[texts, dim]` length 1.
+fn normalize(vectors: &mut [f32], dim: usize) -> Result<()> {
+    for vector in vectors.chunks_exact_mut(dim) {
+        let norm = vector.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+        ensure!(norm > 0.0 && norm.is_finite(), "a vector has length {norm} and cannot be normalised");
+        for value in vector {
+            *value = (f64::from(*value) / norm) as f32;
+        }
+    }
+    Ok(())
 }

@@ -91,11 +91,15 @@ pub(super) fn plan<const N: usize>(
 ) -> IndexPlan {
     let hidden = maker.retriever.architecture.hidden();
     let gate = maker.gate_name(Side::Document);
+    let lengths = maker.retriever.lengths();
     let block = maker.retriever.architecture.block.as_ref().map(Block::config);
     let mut all = BTreeMap::from([
-        ("max_length".to_owned(), json!(maker.retriever.max_length())),
+        ("max_length".to_owned(), json!(lengths.document)),
         ("precision".to_owned(), json!(maker.precision.to_string())),
     ]);
+    if lengths.query != lengths.document {
+        all.insert("query_length".to_owned(), json!(lengths.query));
+    }
     all.extend(details.map(|(key, value)| (key.to_owned(), value)));
     if options.keep_pooled {
         all.insert("encoder".to_owned(), json!(maker.encoder_fingerprint()));
@@ -112,7 +116,7 @@ pub(super) fn plan<const N: usize>(
         gate,
         similarity: maker.similarity,
         normalize: maker.normalize,
-        dim: hidden,
+        dim: maker.dimensions,
         pooled_dim: options.keep_pooled.then_some(hidden),
         experts: has_experts,
         details: all,

@@ -82,7 +82,7 @@ fn work(request: &QuickstartRequest, observe: &mut Observer<'_>) -> Result<Quick
     let collection = Collection::open(&folder.collection())?;
 
     let config = RunConfig { model: Some(encoder.dir.display().to_string()), ..config };
-    let trained = train(&folder, config, request.threads, observe)?;
+    let trained = train(&folder, config, request.threads, &model.warnings, observe)?;
 
     let test = TestSet::read(&collection)?;
     let cpu = Arc::new(device::open(request.threads)?);
@@ -129,6 +129,7 @@ fn train(
     folder: &WorkFolder,
     config: RunConfig,
     threads: usize,
+    warnings: &[String],
     observe: &mut Observer<'_>,
 ) -> Result<PathBuf> {
     let out = folder.training();
@@ -136,6 +137,8 @@ fn train(
     if model.is_dir() {
         let text = format!("training: finished already; `{}` is reused", model.display());
         note(observe, text)?;
+        // Training would have told them.
+        warnings.iter().try_for_each(|warning| tell(observe, Progress::Warning(warning.clone())))?;
         return Ok(model);
     }
     let request = TrainRequest { config, resume: out.is_dir(), out, overwrite: false, threads };

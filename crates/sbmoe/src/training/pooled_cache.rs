@@ -151,7 +151,12 @@ fn key(
     let mut hash = Sha256Hex::new();
     hash.part(format!("pooled vectors {FORMAT}"));
     hash.part(fingerprint);
-    hash.part(retriever.max_length().to_string());
+    let lengths = retriever.lengths();
+    hash.part(lengths.document.to_string());
+    // As vectors were stored before queries could have a length of their own.
+    if lengths.query != lengths.document {
+        hash.part(format!("queries {}", lengths.query));
+    }
     hash.part(retriever.folder.lower_case.to_string());
     // Levels differ in the last bits.
     hash.part(retriever.ops.level().to_string());

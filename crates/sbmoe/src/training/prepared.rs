@@ -61,9 +61,9 @@ impl Prepared {
         }
         let (source, mut retriever) = open_model(&config, request.threads, observe)?;
         let fingerprints = folder::fingerprint(&source.dir)?;
-        let own_reading = (retriever.folder.tokenizer(None, None)?.max_length(), retriever.folder.lower_case);
+        let own_reading = (retriever.folder.tokenizer(None, None)?.lengths(), retriever.folder.lower_case);
         adapt(&mut retriever, &mut config, observe)?;
-        let reads_alike = own_reading == (retriever.max_length(), retriever.folder.lower_case);
+        let reads_alike = own_reading == (retriever.lengths(), retriever.folder.lower_case);
         let mut provenance = Provenance::new(
             &collection,
             &judgments,
@@ -184,8 +184,9 @@ fn open_model(
     let cpu = Arc::new(device::open(threads)?);
     let retriever = Retriever::open(&source.dir, cpu, config.max_length)
         .with_context(|| format!("the model `{name}` cannot be opened"))?;
-    if let Some(warning) = unexpected_tensors(&source.dir, &retriever.unexpected) {
-        tell(observe, Progress::Warning(warning))?;
+    let tensors = unexpected_tensors(&source.dir, &retriever.unexpected);
+    for warning in retriever.folder.warnings.iter().chain(&tensors) {
+        tell(observe, Progress::Warning(warning.clone()))?;
     }
     Ok((source, retriever))
 }
@@ -207,7 +208,8 @@ pub fn unexpected_tensors(dir: &Path, names: &[String]) -> Option<String> {
 #[expect(clippy::float_cmp, reason = "a scale of exactly 1 changes nothing")]
 fn adapt(retriever: &mut Retriever<Cpu>, config: &mut RunConfig, observe: &mut Observer<'_>) -> Result<()> {
     let hidden = retriever.architecture.hidden();
-    config.max_length = Some(retriever.max_length());
+    // Two lengths are the model's own, which a resumed run opens again.
+    config.max_length = retriever.lengths().are_one().then(|| retriever.max_length());
     config.epochs = Some(config.epochs());
     config.patience = Some(config.patience());
     config.schedule = Some(config.schedule());
@@ -232,6 +234,13 @@ fn adapt(retriever: &mut Retriever<Cpu>, config: &mut RunConfig, observe: &mut O
             "`input_scale` is the length of the block's input where vectors are compared by cosine, but they are compared by \
              dot product; leave it out, or add `--similarity cos`"
         );
+    }
+    if let Some(dim) = retriever.folder.truncate_dim.take() {
+        let note = format!(
+            "the folder's `truncate_dim` {dim} is left out: training compares vectors of all {hidden} numbers, and so does \
+             the trained model"
+        );
+        tell(observe, Progress::Note(note))?;
     }
     if retriever.architecture.block.is_some() {
         let instead = if config.block(hidden).is_some() { "replaced by a fresh one" } else { "left out" };

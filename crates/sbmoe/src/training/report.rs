@@ -189,7 +189,7 @@ pub(super) fn card(run: &Prepared, score: Option<f64>) -> ModelCard {
         "A dense retriever, trained by sbmoe {} on the collection {data}.\n\nThe encoder {encoder}.\n{block}Texts are cut \
          at {} tokens. Epochs: {}, batch size: {}, temperature: {}, seed: {}.\n{score}",
         env!("CARGO_PKG_VERSION"),
-        run.retriever.max_length(),
+        run.retriever.lengths(),
         config.epochs(),
         config.batch_size,
         config.temperature(run.by_cosine()),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sbmoe_kernels::Cpu;
 use sbmoe_model::folder::{Similarity, fingerprint};
-use sbmoe_model::moe::{BlockConfig, Combine, Gate, TrainGate, Side};
+use sbmoe_model::moe::{BlockConfig, Combine, Gate, Side, TrainGate};
 use sbmoe_model::retriever::Retriever;
 
 use crate::authors_sample::{assert_tensors, assert_vectors, expected, sample};

@@ -1,6 +1,7 @@
 //! `encode`, `search`, `index` and `import` from outside: the path from a corpus to a run, and what goes wrong on it.
 
 mod rounded;
+mod settings;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -83,7 +83,23 @@ pub struct Evaluation {
     pub identical_ids_dropped: Option<usize>,
 }
 
+/// A part of the queries of an [`Evaluation`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// How many queries it has.
+    pub queries: usize,
+    /// The mean of each measure over them, in the order of [`Evaluation::measures`]; `None` when there are none.
+    pub means: Option<Vec<f64>>,
+}
+
 impl Evaluation {
+    /// The means over those of the queries that `belongs` accepts, under the same conventions.
+    pub fn over(&self, belongs: impl Fn(&QueryScores) -> bool) -> Part {
+        let queries: Vec<&QueryScores> = self.queries.iter().filter(|scores| belongs(scores)).collect();
+        let means = (!queries.is_empty()).then(|| means(self.measures.len(), &queries));
+        Part { queries: queries.len(), means }
+    }
+
     /// The mean of a measure, if it was asked for.
     pub fn mean(&self, measure: Measure) -> Option<f64> {
         self.measures.iter().position(|asked| *asked == measure).map(|place| self.means[place])
@@ -148,21 +164,21 @@ pub fn evaluate(
             ran: run.iter().next().map(|ranking| ranking.query().to_owned()),
         });
     }
-    let means = (0..measures.len())
-        .map(|place| {
-            let sum = queries.iter().fold(0.0, |sum, scores| sum + scores.values[place]);
-            sum / queries.len() as f64
-        })
-        .collect();
     Ok(Evaluation {
         measures: measures.to_vec(),
-        means,
+        means: means(measures.len(), &queries.iter().collect::<Vec<_>>()),
         missing_queries: options.missing_queries,
         missing,
         unjudged: run.len() - (qrels.len() - missing),
         identical_ids_dropped: options.ignore_identical_ids.then_some(dropped),
         queries,
     })
+}
+
+/// The mean of each measure over at least one query.
+fn means(n_measures: usize, queries: &[&QueryScores]) -> Vec<f64> {
+    let sum = |place: usize| queries.iter().fold(0.0, |sum, scores| sum + scores.values[place]);
+    (0..n_measures).map(|place| sum(place) / queries.len() as f64).collect()
 }
 
 fn grades(judged: &JudgedQuery, ranking: Option<&Ranking>, options: &EvaluateOptions) -> JudgedRanking {

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`collection`] (BEIR folders, streamed), [`qrels`] (who judged what), [`order`] (the one order of
 //! hits), [`run`] (what a system returned), [`measure`] (nDCG@10 and its kin) and [`evaluate`](mod@evaluate), which
-//! joins them. Every value equals that of the standard evaluation program (trec_eval 10) to all digits it prints.
+//! joins them; [`seen`] tells queries apart whose answers were trained on. Every value equals that of the standard evaluation program (trec_eval 10) to all digits it prints.
 //!
 //! Left out: vectors, networks, printing, environment variables. Files are read and written; nothing else is touched.
 //!
@@ -25,6 +25,7 @@ pub mod measure;
 pub mod order;
 pub mod qrels;
 pub mod run;
+pub mod seen;
 
 mod atomic_file;
 mod error;
@@ -37,3 +38,4 @@ pub use measure::Measure;
 pub use order::{Score, total_order};
 pub use qrels::{Grade, Qrels};
 pub use run::{Hit, Ranking, Run};
+pub use seen::TrainingPositives;

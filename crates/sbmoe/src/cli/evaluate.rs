@@ -6,6 +6,7 @@
 mod scores;
 
 use std::{
+    collections::HashSet,
     num::NonZeroUsize,
     path::{Path, PathBuf},
     str::FromStr,
@@ -14,11 +15,14 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use sbmoe_ir::{
-    Collection, EvaluateOptions, Evaluation, Measure, MissingQueries, Qrels, Run, Split,
+    EvaluateOptions, Evaluation, Measure, MissingQueries, Qrels, Run, Split, TrainingPositives,
     measure::{MeasureError, known_measures},
 };
 
-use super::{Verdict, console};
+use super::{
+    Verdict, console,
+    judgments::{judgments, training_judgments},
+};
 
 /// Score runs against judgments.
 ///
@@ -37,6 +41,13 @@ pub(super) struct Evaluate {
     #[arg(long, value_name = "train|dev|test")]
     split: Option<Split>,
 
+    /// The judgments that were trained on (a folder gives its train judgments), to score seen and unseen queries apart.
+    ///
+    /// A query is seen when one of its relevant documents is relevant in this file too: its score tells what the model
+    /// remembers, that of unseen queries what it has learned.
+    #[arg(long, value_name = "FILE|DIR")]
+    train_qrels: Option<PathBuf>,
+
     /// Runs: TREC files, `query Q0 document rank score tag` a line, plain or gzipped.
     #[arg(long = "run", value_name = "FILE", required = true, num_args = 1..)]
     runs: Vec<PathBuf>,
@@ -53,13 +64,15 @@ pub(super) struct Evaluate {
 
     /// Print every query's values, as lines `measure <tab> query <tab> value` that end with those of query `all`.
     ///
-    /// They stand in place of the table. With several runs, a fourth field names the run.
+    /// They stand in place of the table. With several runs, a fourth field names the run. With `--train-qrels`, the last
+    /// field is `seen` or `unseen`, and the means are three: `all`, `seen` and `unseen`.
     #[arg(long)]
     per_query: bool,
 
     /// Print JSON: `scores` are keyed by the measures as they were typed, with all digits.
     ///
-    /// Several runs stand in a list `runs`. `--per-query` adds `per_query`.
+    /// Several runs stand in a list `runs`. `--per-query` adds `per_query`. `--train-qrels` adds `seen` and `unseen`, each
+    /// with its number of `queries`, its `scores` (null without queries), and with `--per-query` its queries' `ids`.
     #[arg(long)]
     json: bool,
 
@@ -94,7 +107,7 @@ impl FromStr for AskedMeasure {
 impl Evaluate {
     pub(super) fn run(mut self) -> Result<Verdict> {
         drop_repeated(&mut self.measures);
-        let qrels = self.read_qrels()?;
+        let qrels = judgments(&self.qrels, self.split)?;
         if qrels.is_empty() {
             bail!("`{}` holds no judgments", self.qrels.display());
         }
@@ -107,34 +120,19 @@ impl Evaluate {
         let evaluations = self.runs.iter().map(|run| self.judge(&qrels, run)).collect::<Result<Vec<_>>>()?;
         let runs: Vec<String> = self.runs.iter().map(|run| run.display().to_string()).collect();
         self.note_conventions(&runs, &evaluations);
-        let scores = scores::Scores { measures: &self.measures, runs: &runs, evaluations: &evaluations };
+        let seen = self.train_qrels.as_deref().map(|path| seen_queries(path, &qrels)).transpose()?;
+        let scores = scores::Scores {
+            measures: &self.measures,
+            runs: &runs,
+            evaluations: &evaluations,
+            seen: seen.as_ref(),
+        };
         match (self.json, self.per_query) {
             (true, per_query) => console::print(scores.json(self.depth, per_query)?)?,
             (false, true) => scores.lines().try_for_each(console::print)?,
             (false, false) => scores.table().lines().try_for_each(console::print)?,
         }
         Ok(Verdict::Good)
-    }
-
-    fn read_qrels(&self) -> Result<Qrels> {
-        let path = &self.qrels;
-        if !path.is_dir() {
-            if self.split.is_some() {
-                bail!(
-                    "`--split` chooses among the judgments of a folder, but `{}` is no folder: leave `--split` out",
-                    path.display()
-                );
-            }
-            return Ok(Qrels::read(path)?);
-        }
-        let collection = Collection::open(path)?;
-        let split = self.split.unwrap_or(Split::Test);
-        let splits: Vec<String> =
-            collection.splits().iter().map(|split| format!("`--split {split}`")).collect();
-        collection.qrels(split).with_context(|| match &splits[..] {
-            [] => "the collection has no judgments".to_owned(),
-            splits => format!("judgments of `{split}` (there are {})", splits.join(", ")),
-        })
     }
 
     fn judge(&self, qrels: &Qrels, path: &Path) -> Result<Evaluation> {
@@ -177,6 +175,24 @@ impl Evaluate {
     }
 }
 
+/// The ids of the judged queries that training has seen, said on standard error too.
+fn seen_queries(path: &Path, judged: &Qrels) -> Result<HashSet<String>> {
+    let training = training_judgments(path)?;
+    let positives = TrainingPositives::of(&training);
+    let seen: HashSet<String> = judged
+        .iter()
+        .filter(|judged| positives.have_seen(&judged.judgments))
+        .map(|judged| judged.query.clone())
+        .collect();
+    console::note(format!(
+        "seen: {} of {} judged queries have a relevant document that is relevant in `{}` too",
+        seen.len(),
+        judged.len(),
+        path.display()
+    ));
+    Ok(seen)
+}
+
 /// Keeps the first of equal spellings, since scores are keyed by them.
 fn drop_repeated(measures: &mut Vec<AskedMeasure>) {
     let mut kept: Vec<AskedMeasure> = Vec::with_capacity(measures.len());
@@ -197,7 +213,8 @@ fn examples() -> String {
         "Examples:\n  \
            sbmoe evaluate --qrels data/scifact --run run.trec\n  \
            sbmoe evaluate --qrels qrels.txt --run bm25.trec dense.trec -m nDCG@10 -m R@100 --complete\n  \
-           sbmoe evaluate --qrels qrels.txt --run run.trec -m map 'AP(rel=2)@100' --per-query\n\n\
+           sbmoe evaluate --qrels qrels.txt --run run.trec -m map 'AP(rel=2)@100' --per-query\n  \
+           sbmoe evaluate --qrels data/scifact --train-qrels data/scifact --run run.trec\n\n\
          Measures:\n  {}.",
         known_measures()
     )

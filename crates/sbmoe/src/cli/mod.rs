@@ -9,6 +9,7 @@ mod encode;
 mod evaluate;
 mod import;
 mod index;
+mod judgments;
 mod model_arguments;
 mod quickstart;
 mod search;

@@ -303,3 +303,90 @@ fn every_query_scores_as_in_the_standard_programs_own_output() {
     assert!(expected.len() > measures.len(), "the expected values were found");
     assert_eq!(lines, expected);
 }
+
+/// d4 alone is relevant in both: q2 is seen. d3 is judged 0 for q1, and d1 here.
+const TRAIN_QRELS: &str = "query-id\tcorpus-id\tscore\nt1\td4\t1\nt1\td1\t0\nt2\td3\t1\nt2\td9\t1\n";
+
+fn run_with_training(arguments: &str) -> Ran {
+    let files = [
+        ("qrels.tsv", QRELS),
+        ("run.trec", RUN),
+        ("perfect.trec", PERFECT),
+        ("train.tsv", TRAIN_QRELS),
+        ("beir/corpus.jsonl", ""),
+        ("beir/qrels/train.tsv", TRAIN_QRELS),
+    ];
+    Folder::with(&files).run(&format!("evaluate --qrels qrels.tsv {arguments}"))
+}
+
+#[test]
+fn seen_and_unseen_queries_have_rows_of_their_own() {
+    let table = "\
+run           queries  n      RR      AP
+run.trec      all      3  0.3333  0.3611
+run.trec      seen     1  0.5000  0.5000
+run.trec      unseen   2  0.2500  0.2917
+perfect.trec  all      3  1.0000  1.0000
+perfect.trec  seen     1  1.0000  1.0000
+perfect.trec  unseen   2  1.0000  1.0000
+";
+    for train in ["train.tsv", "beir"] {
+        let arguments = format!("--train-qrels {train} --run run.trec perfect.trec --complete -m RR -m AP");
+        let ran = run_with_training(&arguments);
+        assert_eq!((ran.out.as_str(), ran.code), (table, Some(0)), "{}", ran.err);
+        let note = format!(
+            "seen: 1 of 3 judged queries have a relevant document that is relevant in `{train}` too\n"
+        );
+        assert!(ran.err.ends_with(&note), "{}", ran.err);
+    }
+}
+
+#[test]
+fn per_query_lines_say_last_whether_the_query_is_seen() {
+    let lines = "\
+RR\tq1\t0.5000\tunseen
+RR\tq2\t0.5000\tseen
+RR\tall\t0.5000\tall
+RR\tall\t0.5000\tseen
+RR\tall\t0.5000\tunseen
+";
+    let arguments = "--train-qrels train.tsv --run run.trec --per-query -m RR";
+    assert_eq!(run_with_training(arguments).out, lines);
+    let ran = run_with_training("--train-qrels train.tsv --run run.trec perfect.trec --per-query -m RR");
+    assert!(ran.out.starts_with("RR\tq1\t0.5000\trun.trec\tunseen\n"), "{}", ran.out);
+    assert!(ran.out.ends_with("RR\tall\t1.0000\tperfect.trec\tunseen\n"), "{}", ran.out);
+}
+
+#[test]
+fn json_adds_seen_and_unseen_to_the_keys_there_are() {
+    let json = |arguments: &str| -> serde_json::Value {
+        let ran = run_with_training(&format!("--run run.trec -m R@2 --json {arguments}"));
+        serde_json::from_str(&ran.out).expect("standard output is JSON alone")
+    };
+    let mut out = json("--train-qrels train.tsv --per-query");
+    let object = out.as_object_mut().expect("one run is an object");
+    let parts = [object.remove("seen"), object.remove("unseen")];
+    assert_eq!(out, json("--per-query"));
+    let part = |query: &str, recall: f64| json!({"queries": 1, "scores": {"R@2": recall}, "ids": [query]});
+    assert_eq!(parts, [Some(part("q2", 1.0)), Some(part("q1", 0.5))]);
+}
+
+#[test]
+fn a_part_without_queries_has_no_scores() {
+    let files =
+        [("qrels.tsv", QRELS), ("run.trec", RUN), ("train.tsv", "query-id\tcorpus-id\tscore\nt\tx\t1\n")];
+    let folder = Folder::with(&files);
+    let arguments = "evaluate --qrels qrels.tsv --train-qrels train.tsv --run run.trec -m RR";
+    let table = "\
+run       queries  n      RR
+run.trec  all      2  0.5000
+run.trec  seen     0       -
+run.trec  unseen   2  0.5000
+";
+    assert_eq!(folder.run(arguments).out, table);
+    let out: serde_json::Value =
+        serde_json::from_str(&folder.run(&format!("{arguments} --json")).out).expect("JSON alone");
+    assert_eq!(out["seen"], json!({"queries": 0, "scores": null}));
+    let lines = folder.run(&format!("{arguments} --per-query")).out;
+    assert_eq!(lines.lines().filter(|line| line.ends_with("\tseen")).count(), 0);
+}

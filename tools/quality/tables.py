@@ -98,7 +98,8 @@ def over_collections(cells: Cells, collections: list[str]) -> list[str]:
             wins = sum(a > b for a, b in zip(means[ours], means[other]))
             ratios = [ratio(cells, other, ours, both, choose) if other == "peer" else None for choose in (max, min)]
             bounds = interval(draws) if len(both) > 1 else "(one collection)"
-            lines.append(f"| {ours} | {other} | {len(both)} | {difference:+.4f} {bounds} | {wins} | {' | '.join(shown(one, '.1f') for one in ratios)} |")
+            numbers = [f"{difference:+.4f} {bounds}", str(wins), *(shown(one, ".1f") for one in ratios)]
+            lines.append(f"| {ours} | {other} | {len(both)} | {' | '.join(numbers)} |")
     return lines
 
 

@@ -24,6 +24,8 @@ pub struct QuickstartReport {
     pub documents: usize,
     /// Test queries that the scores are means over.
     pub queries: usize,
+    /// Whether training left the encoder as it came.
+    pub kept_encoder: bool,
     /// The encoder alone as its folder says, the same by dot product where it normalises, and last the trained model.
     pub systems: Vec<SystemReport>,
     /// The trained model against each of the others.

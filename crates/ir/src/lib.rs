@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`collection`] (BEIR folders, streamed), [`qrels`] (who judged what), [`order`] (the one order of
 //! hits), [`run`] (what a system returned), [`measure`] (nDCG@10 and its kin) and [`evaluate`](mod@evaluate), which
-//! joins them; [`seen`] tells queries apart whose answers were trained on. Every value equals that of the standard evaluation program (trec_eval 10) to all digits it prints.
+//! joins them. Every value equals that of the standard evaluation program (trec_eval 10) to all digits it prints.
+//! Beside these, [`seen`] tells queries apart whose answers were trained on, and [`mine`] takes hard negatives from a run.
 //!
 //! Left out: vectors, networks, printing, environment variables. Files are read and written; nothing else is touched.
 //!
@@ -22,6 +23,7 @@
 pub mod collection;
 pub mod evaluate;
 pub mod measure;
+pub mod mine;
 pub mod order;
 pub mod qrels;
 pub mod run;
@@ -30,6 +32,7 @@ pub mod seen;
 mod atomic_file;
 mod error;
 mod lines;
+mod text_hash;
 
 pub use collection::{Collection, Document, Negatives, Query, Split};
 pub use error::Error;

@@ -5,6 +5,7 @@ mod check;
 mod collection;
 mod evaluation;
 mod measures;
+mod mine;
 mod qrels;
 mod real_collections;
 mod runs;

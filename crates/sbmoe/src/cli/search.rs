@@ -4,16 +4,15 @@ use std::collections::HashSet;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use clap::Args;
-use sbmoe_ir::{Hit, Ranking, Run, Split};
-use sbmoe_model::moe::Gate;
+use sbmoe_ir::{Ranking, Run, Split};
 use serde_json::{Value, json};
 
 use super::model_arguments::ModelArguments;
+use super::query_maker::query_maker;
 use super::vector_arguments::VectorArguments;
 use super::{Verdict, console};
-use crate::encoding::{Normalize, VectorMaker};
 use crate::index_folder::Index;
 use crate::searching::{Ranked, rank, read_queries};
 
@@ -89,7 +88,7 @@ impl Search {
         }
         refuse_repeated_ids(&queries)?;
         let index = Index::open(&self.index)?;
-        let maker = self.maker(&index, queries.len() <= FEW)?;
+        let maker = query_maker(&index, &self.model, &self.vectors, queries.len() <= FEW, self.force)?;
         let k = self.k.unwrap_or(if is_text { SHOWN } else { 1000 });
         let texts: Vec<&str> = queries.iter().map(|(_, text)| text.as_str()).collect();
         let bar = console::bar(texts.len() as u64, "searching");
@@ -108,56 +107,10 @@ impl Search {
         Ok(Verdict::Good)
     }
 
-    /// The model as the index wants it: its gate, its similarity, its maximum length, unless switches say otherwise.
-    fn maker(&self, index: &Index, few_texts: bool) -> Result<VectorMaker> {
-        let manifest = index.manifest();
-        let max_length = manifest.details.get("max_length").and_then(Value::as_u64).map(|n| n as usize);
-        let (retriever, fingerprint) = self.model.open_with_fingerprint(max_length)?;
-        let mut arguments = self.vectors.clone();
-        let has_block = retriever.architecture.block.is_some();
-        if arguments.gate.is_none() && has_block && manifest.gate != "none" {
-            arguments.gate = manifest.gate.parse().ok();
-        }
-        if arguments.seed.is_none() {
-            arguments.seed = manifest.details.get("seed").and_then(Value::as_u64);
-        }
-        if !self.force {
-            let gate = arguments.gate.map_or_else(|| "none".to_owned(), |gate| gate.to_string());
-            index.check_queries(&self.model.model, &fingerprint, &gate)?;
-        }
-        arguments.similarity.get_or_insert(manifest.similarity);
-        if arguments.normalize == Normalize::Auto {
-            arguments.normalize = if manifest.normalize { Normalize::On } else { Normalize::Off };
-        }
-        let maker = arguments.maker(retriever, few_texts)?;
-        let compares = |similarity, normalize: bool| {
-            format!("{similarity}{}", if normalize { ", normalised" } else { "" })
-        };
-        let (asked, made) =
-            (compares(maker.similarity, maker.normalize), compares(manifest.similarity, manifest.normalize));
-        ensure!(
-            self.force || asked == made,
-            "the index in `{}` compares by {made}, not by {asked}: leave `--similarity` and `--normalize` out, or encode \
-             the collection again",
-            self.index.display()
-        );
-        let seed = manifest.details.get("seed").and_then(Value::as_u64);
-        ensure!(
-            self.force
-                || maker.gate != Some(Gate::Random)
-                || self.vectors.seed.is_none()
-                || self.vectors.seed == seed,
-            "the index in `{}` was made with another seed of the random gate: leave `--seed` out, or encode again",
-            self.index.display()
-        );
-        Ok(maker)
-    }
-
     fn write_run(&self, queries: &[(String, String)], ranked: &[Ranked]) -> Result<()> {
         let mut run = Run::new();
         for ((id, _), ranked) in queries.iter().zip(ranked) {
-            let hits = ranked.hits.iter().map(|hit| Hit::new(hit.id.as_str(), hit.score)).collect();
-            run.push(Ranking::new(id, hits)?)?;
+            run.push(Ranking::new(id, ranked.scored())?)?;
         }
         match &self.out {
             Some(path) => {

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use sbmoe_kernels::{ContrastiveInputs, Key, Ops, Tokens};
+use sbmoe_kernels::{ContrastiveInputs, Directions, Key, Ops, Tokens};
 use sbmoe_model::architecture::Architecture;
 use sbmoe_model::bert::{DropoutPlan, Returning};
 use sbmoe_model::moe::{Block, Draws, KeptBlock};
@@ -159,6 +159,7 @@ impl<O: Ops> Head<'_, O> {
             hidden: self.architecture.hidden(),
             temperature: self.config.temperature,
             excluded: &self.batch.excluded,
+            directions: Directions::OneWay,
         };
         let mut d_y = self.ops.scratch(self.ops.len(y));
         let agreement = self.ops.contrastive(inputs, &mut d_y);

@@ -1,10 +1,10 @@
 //! Which queries, positives and negatives make each batch: pure functions of the seed, the epoch and the place.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use sbmoe_kernels::Key;
+use sbmoe_kernels::{Key, Ops};
 
-use crate::TrainConfig;
+use crate::{Teacher, TrainConfig};
 
 /// Training judgments by ordinal: what is relevant to each query, and its explicit negatives.
 #[derive(Debug, Clone, Default)]
@@ -15,10 +15,12 @@ pub struct Examples {
     pub positives: Vec<Vec<u32>>,
     /// For each training query, its explicit negatives' ordinals; may be empty.
     pub negatives: Vec<Vec<u32>>,
+    /// Whose scores are learned from where the run distils.
+    pub teacher: Teacher,
 }
 
 /// One batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
     /// Ordinals among the inputs' queries.
     pub queries: Vec<u32>,
@@ -26,6 +28,8 @@ pub struct Batch {
     pub documents: Vec<u32>,
     /// (row, column) pairs of a query and a document that is not its negative.
     pub excluded: Vec<(u32, u32)>,
+    /// `[queries, documents]`: the teacher's scores, NaN for a pair that it did not score; empty until [`Batches::teach`].
+    pub targets: Vec<f32>,
 }
 
 /// The batches of a run.
@@ -35,17 +39,21 @@ pub struct Batches<'a> {
     batch_size: usize,
     mask_positives: bool,
     negatives: usize,
+    /// The place of each query among the examples; empty where the run does not distil.
+    taught: BTreeMap<u32, u32>,
     key: Key,
 }
 
 impl<'a> Batches<'a> {
     /// Batches of `examples` as `config` says.
     pub fn new(examples: &'a Examples, config: &TrainConfig) -> Self {
+        let places = examples.queries.iter().copied().zip(0..);
         Self {
             examples,
             batch_size: config.batch_size.max(1),
             mask_positives: config.mask_positives,
             negatives: config.negatives,
+            taught: if config.distill.is_some() { places.collect() } else { BTreeMap::new() },
             key: Key::new(config.seed).purpose("batches"),
         }
     }
@@ -63,8 +71,17 @@ impl<'a> Batches<'a> {
         order.chunks(self.batch_size).map(|examples| self.batch(examples, key)).collect()
     }
 
+    /// Gives a batch its teacher's scores where the run distils. Those of an epoch together would be large, so each batch
+    /// has them when its turn comes.
+    pub fn teach<O: Ops>(&self, ops: &O, batch: &mut Batch) {
+        if !self.taught.is_empty() {
+            let examples: Vec<u32> = batch.queries.iter().map(|query| self.taught[query]).collect();
+            batch.targets = self.examples.teacher.targets(ops, &examples, &batch.documents);
+        }
+    }
+
     fn batch(&self, examples: &[u32], epoch: Key) -> Batch {
-        let Examples { queries, positives, negatives } = self.examples;
+        let Examples { queries, positives, negatives, .. } = self.examples;
         let own = |example: &u32| *example as usize;
         let draw = epoch.purpose("positive");
         let positive = |example: &u32| {
@@ -86,6 +103,7 @@ impl<'a> Batches<'a> {
                 excluded.extend((0u32..).zip(&documents).filter(masked).map(|(column, _)| (row, column)));
             }
         }
-        Batch { queries: examples.iter().map(|example| queries[own(example)]).collect(), documents, excluded }
+        let queries = examples.iter().map(|example| queries[own(example)]).collect();
+        Batch { queries, documents, excluded, targets: Vec::new() }
     }
 }

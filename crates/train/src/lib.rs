@@ -1,4 +1,4 @@
-//! Pairs to model: the in-batch contrastive loss, the optimiser, the loop, its checkpoints.
+//! Pairs to model: the in-batch contrastive loss, distillation, the optimiser, the loop, its checkpoints.
 //!
 //! Read [`train()`] first: the loop is a page.
 //! A training run sees ordinals and token ids or stored pooled vectors ([`Inputs`]), never ids, files of documents or a
@@ -14,17 +14,19 @@ mod inputs;
 mod optimizer;
 mod schedule;
 mod step;
+mod teacher;
 mod train;
 mod validation;
 
 pub use batches::{Batch, Batches, Examples};
 pub use checkpoint::{Checkpoint, CheckpointError, Position};
-pub use config::{Keep, Schedule, TrainConfig};
+pub use config::{Distill, Keep, Schedule, TrainConfig};
 pub use event::{Event, StepReport, ValidationReport, Warning};
 pub use gradients::{StepResult, gradients};
 pub use groups::{Group, Groups};
 pub use inputs::{Inputs, PooledTexts};
 pub use optimizer::Optimizer;
 pub use step::step;
+pub use teacher::Teacher;
 pub use train::{Outcome, Session, TrainError, train};
 pub use validation::Validation;

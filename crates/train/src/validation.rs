@@ -1,6 +1,6 @@
 //! Scoring held-out queries during training: in-batch loss and the caller's ranking measure.
 
-use sbmoe_kernels::{ContrastiveInputs, Directions, Ops, Tokens};
+use sbmoe_kernels::{ContrastiveInputs, Ops, Tokens};
 use sbmoe_model::architecture::Architecture;
 use sbmoe_model::moe::{Draws, Gate, text_key};
 use sbmoe_model::parameters::Tensors;
@@ -84,7 +84,7 @@ impl Validation<'_> {
                 hidden,
                 temperature: config.temperature,
                 excluded: &[],
-                directions: Directions::OneWay,
+                directions: config.directions,
             };
             let mut d_vectors = ops.scratch(2 * n * hidden);
             sum += ops.contrastive(inputs, &mut d_vectors).loss * n as f64;

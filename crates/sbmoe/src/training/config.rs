@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
-use sbmoe_kernels::Precision;
+use sbmoe_kernels::{Directions, Precision};
 use sbmoe_model::moe::{BlockConfig, Combine, Gate, TrainGate};
 use sbmoe_train::{Keep, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
@@ -238,6 +238,8 @@ impl RunConfig {
             epochs: self.epochs(),
             batch_size: self.batch_size,
             temperature: self.temperature,
+            directions: Directions::OneWay,
+            distill: None,
             learning_rate: self.lr,
             encoder_learning_rate: self.encoder_lr,
             freeze_encoder: self.freeze_encoder,

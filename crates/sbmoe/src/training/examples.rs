@@ -1,6 +1,6 @@
 //! From ids to ordinals: what the training library learns from and measures by.
 
-use sbmoe_train::Examples;
+use sbmoe_train::{Examples, Teacher};
 
 use super::judgments::{HeldOutQuery, Judgments};
 use super::texts::Texts;
@@ -28,6 +28,7 @@ pub(super) fn examples(judgments: &Judgments, queries: &Texts, documents: &Texts
         queries: judgments.training.iter().map(|query| queries.ordinal(&query.id).expect(CHECKED)).collect(),
         positives: judgments.training.iter().map(|query| ordinals(&query.positives)).collect(),
         negatives: judgments.training.iter().map(|query| ordinals(&query.negatives)).collect(),
+        teacher: Teacher::None,
     }
 }
 

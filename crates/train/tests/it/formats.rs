@@ -13,8 +13,8 @@ use sbmoe_model::folder::BertConfig;
 use sbmoe_model::moe::{BlockConfig, Combine, Gate, TrainGate};
 use sbmoe_model::parameters::Tensors;
 use sbmoe_train::{
-    Checkpoint, Event, Examples, Groups, Inputs, Keep, Optimizer, Outcome, Session, TrainConfig, Validation,
-    train,
+    Checkpoint, Event, Examples, Groups, Inputs, Keep, Optimizer, Outcome, Session, Teacher, TrainConfig,
+    Validation, train,
 };
 use serde_json::json;
 
@@ -60,6 +60,7 @@ fn examples() -> (Inputs, Examples) {
         queries: (0..4).collect(),
         positives: (0..4).map(|i| vec![i]).collect(),
         negatives: vec![Vec::new(); 4],
+        teacher: Teacher::None,
     };
     (Inputs::Tokens { queries, documents }, examples)
 }

@@ -10,6 +10,7 @@
 mod compose;
 mod cpu;
 mod key;
+mod objectives;
 mod operands;
 mod ops;
 mod pooling;
@@ -19,10 +20,10 @@ mod tokens;
 
 pub use cpu::{Buffer, Cpu, Level};
 pub use key::{Dropout, Key};
+pub use objectives::{Agreement, ContrastiveInputs, Directions, DistillInputs, DistillLoss, Objectives};
 pub use operands::{
-    Activation, AdamwStep, Affine, AffineGradient, Agreement, AttentionInputs, ContrastiveInputs,
-    EmbeddingGradient, EmbeddingTables, FeedForwardBackward, LayerInput, LinearBackward, LinearSize,
-    NormOutput, Numbers, Passes,
+    Activation, AdamwStep, Affine, AffineGradient, AttentionInputs, EmbeddingGradient, EmbeddingTables,
+    FeedForwardBackward, LayerInput, LinearBackward, LinearSize, NormOutput, Numbers, Passes,
 };
 pub use ops::Ops;
 pub use pooling::Pooling;

@@ -208,40 +208,6 @@ impl<B> Clone for AttentionInputs<'_, B> {
 
 impl<B> Copy for AttentionInputs<'_, B> {}
 
-/// What the in-batch loss reads.
-#[derive(Debug)]
-pub struct ContrastiveInputs<'a, B> {
-    /// `[n_queries + n_documents, hidden]`: the queries, then the documents.
-    pub vectors: &'a B,
-    /// Number of queries, at most `n_documents`.
-    pub n_queries: usize,
-    /// Number of documents; document `i` is the positive of query `i`, the rest are negatives of all.
-    pub n_documents: usize,
-    /// Columns of a vector.
-    pub hidden: usize,
-    /// Scores are divided by this.
-    pub temperature: f64,
-    /// (query, document) pairs that take no part as negatives; never a query with its own positive.
-    pub excluded: &'a [(u32, u32)],
-}
-
-impl<B> Clone for ContrastiveInputs<'_, B> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<B> Copy for ContrastiveInputs<'_, B> {}
-
-/// How well a batch's queries find their positives.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Agreement {
-    /// Mean cross-entropy over the queries, in nats.
-    pub loss: f64,
-    /// Number of queries whose positive has the highest score (ties count as found).
-    pub correct: usize,
-}
-
 /// One AdamW step (Loshchilov & Hutter 2019, decoupled decay), with PyTorch's order of operations.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamwStep {

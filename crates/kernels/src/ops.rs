@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use crate::compose;
 use crate::{
-    Activation, AdamwStep, Affine, AffineGradient, Agreement, AttentionInputs, ContrastiveInputs, Dropout,
-    EmbeddingGradient, EmbeddingTables, FeedForwardBackward, LayerInput, LinearBackward, LinearSize,
-    NormOutput, Numbers, Passes, Pooling, Precision, Tokens,
+    Activation, AdamwStep, Affine, AffineGradient, AttentionInputs, Dropout, EmbeddingGradient,
+    EmbeddingTables, FeedForwardBackward, LayerInput, LinearBackward, LinearSize, NormOutput, Numbers,
+    Objectives, Passes, Pooling, Precision, Tokens,
 };
 
-/// The operator set of one device.
-pub trait Ops: Send + Sync {
+/// The operator set of one device; the losses are in [`Objectives`].
+pub trait Ops: Send + Sync + Objectives<<Self as Ops>::Buffer> {
     /// A flat array of numbers on the device.
     type Buffer: Send + Sync;
 
@@ -381,13 +381,6 @@ pub trait Ops: Send + Sync {
 
     // Training.
 
-    /// In-batch softmax cross-entropy of `queries · documentsᵀ / temperature` with the diagonal as labels, and the
-    /// gradients of its mean with respect to all vectors.
-    fn contrastive(
-        &self,
-        inputs: ContrastiveInputs<'_, Self::Buffer>,
-        d_vectors: &mut Self::Buffer,
-    ) -> Agreement;
     /// One optimiser step over every element of a parameter; `moments` are the first and the second.
     fn adamw(
         &self,

@@ -16,7 +16,7 @@ mod limits;
 
 use std::time::Instant;
 
-use sbmoe_kernels::{Cpu, Key, Ops, Passes, Pooling, Precision};
+use sbmoe_kernels::{Cpu, Directions, Key, Ops, Passes, Pooling, Precision};
 use sbmoe_model::architecture::Architecture;
 use sbmoe_model::folder::BertConfig;
 use sbmoe_model::moe::{BlockConfig, Combine, Gate, TrainGate};
@@ -96,7 +96,8 @@ fn main() {
     let (queries, documents) = texts(pairs);
     let inputs = Inputs::Tokens { queries, documents: documents.clone() };
     let places: Vec<u32> = (0..pairs as u32).collect();
-    let batch = Batch { queries: places.clone(), documents: places, excluded: Vec::new() };
+    let batch =
+        Batch { queries: places.clone(), documents: places, excluded: Vec::new(), targets: Vec::new() };
 
     println!("{:24} {:>9} {:>9} {:>7} {:>7} {:>7}", "", "one", "all", "gain", "loop's", "share");
     for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
@@ -180,6 +181,8 @@ fn config(pairs: usize) -> TrainConfig {
         epochs: 1,
         batch_size: pairs,
         temperature: 0.05,
+        directions: Directions::OneWay,
+        distill: None,
         learning_rate: 1e-4,
         encoder_learning_rate: 1e-5,
         freeze_encoder: false,

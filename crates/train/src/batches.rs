@@ -1,10 +1,10 @@
 //! Which queries, positives and negatives make each batch: pure functions of the seed, the epoch and the place.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sbmoe_kernels::{Key, Ops};
 
-use crate::{TrainConfig, near};
+use crate::{Teacher, TrainConfig, near};
 
 /// Training judgments by ordinal: what is relevant to each query, and its explicit negatives.
 #[derive(Debug, Clone, Default)]
@@ -18,10 +18,12 @@ pub struct Examples {
     /// Pairs of the corpus with itself, (ordinal among the queries, ordinal among the documents): a document's title or
     /// beginning and the document. [`TrainConfig::anchor`] of them join each batch.
     pub anchors: Vec<(u32, u32)>,
+    /// Whose scores are learned from where the run distils.
+    pub teacher: Teacher,
 }
 
 /// One batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
     /// Ordinals among the inputs' queries: the training queries, then the anchors.
     pub queries: Vec<u32>,
@@ -29,6 +31,8 @@ pub struct Batch {
     pub documents: Vec<u32>,
     /// (row, column) pairs of a query and a document that is not its negative.
     pub excluded: Vec<(u32, u32)>,
+    /// `[queries, documents]`: the teacher's scores, NaN for a pair that it did not score; empty until [`Batches::teach`].
+    pub targets: Vec<f32>,
 }
 
 /// The batches of a run.
@@ -39,18 +43,22 @@ pub struct Batches<'a> {
     mask_positives: bool,
     negatives: usize,
     anchor: usize,
+    /// The place of each query among the examples; empty where the run does not distil.
+    taught: BTreeMap<u32, u32>,
     key: Key,
 }
 
 impl<'a> Batches<'a> {
     /// Batches of `examples` as `config` says.
     pub fn new(examples: &'a Examples, config: &TrainConfig) -> Self {
+        let places = examples.queries.iter().copied().zip(0..);
         Self {
             examples,
             batch_size: config.batch_size.max(1),
             mask_positives: config.mask_positives,
             negatives: config.negatives,
             anchor: config.anchor.min(examples.anchors.len()),
+            taught: if config.distill.is_some() { places.collect() } else { BTreeMap::new() },
             key: Key::new(config.seed).purpose("batches"),
         }
     }
@@ -91,6 +99,18 @@ impl<'a> Batches<'a> {
         order.chunks(self.batch_size).map(batch).collect()
     }
 
+    /// Gives a batch its teacher's scores where the run distils. Those of an epoch together would be large, so each batch
+    /// has them when its turn comes.
+    pub fn teach<O: Ops>(&self, ops: &O, batch: &mut Batch) {
+        if !self.taught.is_empty() {
+            // The anchors, which no teacher knows, stand last.
+            let examples: Vec<u32> =
+                batch.queries.iter().map_while(|query| self.taught.get(query).copied()).collect();
+            batch.targets = self.examples.teacher.targets(ops, &examples, &batch.documents);
+            batch.targets.resize(batch.queries.len() * batch.documents.len(), f32::NAN);
+        }
+    }
+
     fn batch(&self, examples: &[u32], anchors: &[(u32, u32)], epoch: Key) -> Batch {
         let Examples { queries, positives, negatives, .. } = self.examples;
         let own = |example: &u32| *example as usize;
@@ -120,6 +140,6 @@ impl<'a> Batches<'a> {
         }
         let queries = examples.iter().map(|example| queries[own(example)]);
         let queries = queries.chain(anchors.iter().map(|(query, _)| *query)).collect();
-        Batch { queries, documents, excluded }
+        Batch { queries, documents, excluded, targets: Vec::new() }
     }
 }

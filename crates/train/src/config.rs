@@ -1,5 +1,6 @@
 //! What a training run is told: every number that shapes it.
 
+use sbmoe_kernels::{Directions, DistillLoss};
 use serde::{Deserialize, Serialize};
 
 /// How the learning rate moves over the run; each starts with `warmup_steps` of linear growth from 0.
@@ -34,6 +35,16 @@ pub enum Keep {
     Last,
 }
 
+/// What is learned from a teacher besides the judgments.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Distill {
+    /// How the student's scores are compared with the teacher's.
+    pub loss: DistillLoss,
+    /// Weight of that loss beside the contrastive one.
+    pub weight: f64,
+}
+
 /// The numbers of a training run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainConfig {
@@ -46,6 +57,12 @@ pub struct TrainConfig {
     pub batch_size: usize,
     /// Scores are divided by this.
     pub temperature: f64,
+    /// Whether only queries look for their documents, or these for their queries, too.
+    #[serde(default)]
+    pub directions: Directions,
+    /// What is learned from a teacher, if anything.
+    #[serde(default)]
+    pub distill: Option<Distill>,
     /// Learning rate of the block.
     pub learning_rate: f64,
     /// Learning rate of the encoder.

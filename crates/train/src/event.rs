@@ -31,6 +31,8 @@ pub struct StepReport {
     pub epoch: usize,
     /// Mean cross-entropy of the batch, in nats.
     pub loss: f64,
+    /// The distillation loss before its weight; 0 where nothing is distilled.
+    pub distill: f64,
     /// The load-balance term before its weight; 1 is even, 0 means no gate.
     pub balance: f64,
     /// Share of the batch's queries whose positive scored highest.

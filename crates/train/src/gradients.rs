@@ -7,20 +7,22 @@
 
 use std::ops::Range;
 
-use sbmoe_kernels::{ContrastiveInputs, Key, Ops, Tokens};
+use sbmoe_kernels::{ContrastiveInputs, DistillInputs, Key, Ops, Tokens};
 use sbmoe_model::architecture::Architecture;
 use sbmoe_model::bert::{DropoutPlan, Returning};
 use sbmoe_model::moe::{Block, Draws, KeptBlock};
 use sbmoe_model::parameters::Tensors;
 use sbmoe_model::parts::{PART, parts, runs};
 
-use crate::{Batch, Inputs, TrainConfig};
+use crate::{Batch, Distill, Inputs, TrainConfig};
 
 /// What one batch gave besides gradients.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepResult {
-    /// Mean cross-entropy over the queries, without the load-balance term.
+    /// Mean cross-entropy, without the load-balance term and distillation.
     pub loss: f64,
+    /// The distillation loss before its weight; 0 where nothing is distilled.
+    pub distill: f64,
     /// The load-balance term before its weight.
     pub balance: f64,
     /// Queries whose positive scored highest.
@@ -155,16 +157,31 @@ impl<O: Ops> Head<'_, O> {
             hidden: self.architecture.hidden(),
             temperature: self.config.temperature,
             excluded: &self.batch.excluded,
+            directions: self.config.directions,
         };
         let mut d_y = self.ops.scratch(self.ops.len(y));
         let agreement = self.ops.contrastive(inputs, &mut d_y);
+        let distill = self.distill(inputs, &mut d_y);
         let result = StepResult {
             loss: agreement.loss,
+            distill,
             correct: agreement.correct,
             balance: kept.map_or(0.0, |kept| kept.balance),
             tokens: 0,
             routed: kept.map(|kept| kept.routed.clone()).unwrap_or_default(),
         };
         (result, d_y)
+    }
+
+    /// The distillation loss over what the contrastive one reads, before its weight; adds its gradients to `d_vectors`.
+    fn distill(&self, inputs: ContrastiveInputs<'_, O::Buffer>, d_vectors: &mut O::Buffer) -> f64 {
+        let targets = &self.batch.targets;
+        let Some(Distill { loss, weight }) = self.config.distill.filter(|_| !targets.is_empty()) else {
+            return 0.0;
+        };
+        let ContrastiveInputs { vectors, n_queries, n_documents, hidden, temperature, .. } = inputs;
+        let inputs =
+            DistillInputs { vectors, n_queries, n_documents, hidden, temperature, targets, loss, weight };
+        self.ops.distill(inputs, d_vectors)
     }
 }

@@ -7,7 +7,7 @@ use sbmoe_model::parameters::Tensors;
 use crate::gradients::{StepResult, gradients};
 use crate::{Batch, Groups, Inputs, Optimizer, TrainConfig};
 
-/// Writes the gradients of one batch to `own` and, where its loss is finite, moves the parameters; returns what the batch
+/// Writes the gradients of one batch to `own` and, where its losses are finite, moves the parameters; returns what the batch
 /// gave, and the gradient's global norm where they moved. `key` names the run and the step, `multiplier` is the schedule's.
 pub fn step<O: Ops>(
     ops: &O,
@@ -27,7 +27,7 @@ pub fn step<O: Ops>(
         }
         let result = gradients(ops, architecture, parameters, (inputs, batch), config, key, own);
         let move_all = || optimizer.step(ops, architecture, (groups, config), multiplier, own, parameters);
-        let gradient_norm = result.loss.is_finite().then(move_all);
+        let gradient_norm = (result.loss + result.distill).is_finite().then(move_all);
         (result, gradient_norm)
     })
 }

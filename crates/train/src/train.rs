@@ -17,6 +17,7 @@ use crate::groups::Groups;
 use crate::inputs::Inputs;
 use crate::optimizer::Optimizer;
 use crate::step::step;
+use crate::teacher::Teacher;
 use crate::validation::{ScoreError, Validated, Validation};
 
 /// An expert that receives more than this share of an epoch's texts means that the gate collapsed.
@@ -82,6 +83,9 @@ pub enum TrainError {
         /// Why.
         source: ScoreError,
     },
+    /// Distillation without a teacher.
+    #[error("there are no scores of a teacher to distil from; give some, or leave distillation out")]
+    NoTeacher,
     /// The loss is not a number.
     #[error(
         "the loss is {loss} at step {step}: the rates are too high or the temperature too low; start again with \
@@ -114,6 +118,9 @@ pub fn train<O: Ops>(
     if session.examples.queries.is_empty() {
         return Err(TrainError::NoExamples);
     }
+    if config.distill.is_some() && matches!(session.examples.teacher, Teacher::None) {
+        return Err(TrainError::NoTeacher);
+    }
     let groups = Groups::new(architecture, config);
     let model = (*architecture, &groups);
     let mut optimizer = Optimizer::new(*ops, architecture, &groups);
@@ -139,15 +146,17 @@ pub fn train<O: Ops>(
             }
             _ => batches.epoch(position.epoch),
         };
-        for batch in &epoch[position.step_in_epoch..] {
+        let n_batches = epoch.len();
+        for mut batch in epoch.into_iter().skip(position.step_in_epoch) {
             let start = Instant::now();
+            batches.teach(*ops, &mut batch);
             let key = steps_key.with(position.steps);
             let rate_multiplier = config.rate_multiplier(position.steps, steps);
             let (result, gradient_norm) = step(
                 *ops,
                 architecture,
                 (&groups, config),
-                (session.inputs, batch),
+                (session.inputs, &batch),
                 (key, rate_multiplier),
                 &mut own,
                 &mut optimizer,
@@ -155,7 +164,11 @@ pub fn train<O: Ops>(
             );
             let Some(gradient_norm) = gradient_norm else {
                 let (step, learning_rate) = (position.steps + 1, config.learning_rate);
-                return Err(TrainError::NonFiniteLoss { step, loss: result.loss, learning_rate });
+                return Err(TrainError::NonFiniteLoss {
+                    step,
+                    loss: result.loss + result.distill,
+                    learning_rate,
+                });
             };
             position.steps += 1;
             position.step_in_epoch += 1;
@@ -165,6 +178,7 @@ pub fn train<O: Ops>(
                 steps,
                 epoch: position.epoch + 1,
                 loss: result.loss,
+                distill: result.distill,
                 balance: result.balance,
                 accuracy: result.correct as f64 / batch.queries.len() as f64,
                 gradient_norm,
@@ -177,7 +191,7 @@ pub fn train<O: Ops>(
                 checkpoint.save(*ops, model, parameters, &optimizer, &position)?;
                 return Ok(Outcome::Interrupted { steps: position.steps });
             }
-            let epoch_goes_on = position.step_in_epoch < epoch.len();
+            let epoch_goes_on = position.step_in_epoch < n_batches;
             if epoch_goes_on && last_saved.elapsed().as_secs_f64() > config.checkpoint_seconds {
                 checkpoint.save(*ops, model, parameters, &optimizer, &position)?;
                 let _ = on_event(Event::Saved { step: position.steps });

@@ -114,6 +114,7 @@ impl Validation<'_> {
                 hidden,
                 temperature: config.temperature,
                 excluded: &[],
+                directions: config.directions,
             };
             let mut d_vectors = ops.scratch(2 * n * hidden);
             sum += ops.contrastive(inputs, &mut d_vectors).loss * n as f64;

@@ -13,8 +13,9 @@ use std::hint::black_box;
 
 use gemm::Parallelism;
 use sbmoe_kernels::{
-    Activation, AdamwStep, Affine, AffineGradient, AttentionInputs, ContrastiveInputs, Cpu, Dropout,
-    EmbeddingGradient, EmbeddingTables, Key, LinearSize, NormOutput, Ops, Passes, Pooling, Precision, Tokens,
+    Activation, AdamwStep, Affine, AffineGradient, AttentionInputs, ContrastiveInputs, Cpu, Directions,
+    Dropout, EmbeddingGradient, EmbeddingTables, Key, LinearSize, NormOutput, Objectives, Ops, Passes,
+    Pooling, Precision, Tokens,
 };
 
 use limits::{Limits, fastest};
@@ -308,6 +309,7 @@ fn training(bench: &Bench, tokens: &Tokens, is_bench: bool) {
         hidden: HIDDEN,
         temperature: 1.0,
         excluded: &[],
+        directions: Directions::OneWay,
     };
     bench.line("contrastive 256×512", Work::Operations(Precision::F32, 3 * 2 * 256 * 512 * HIDDEN), || {
         black_box(ops.contrastive(inputs, &mut d_vectors));

@@ -7,14 +7,14 @@ use super::memory::Buffer;
 use super::norm::Norm;
 use super::prepared::Prepared;
 use super::{
-    Cpu, SMALL, TILE, activation, adamw, attention, attention_backward, contrastive, embedding, feed_forward,
+    Cpu, SMALL, TILE, activation, adamw, attention, attention_backward, embedding, feed_forward,
     feed_forward_backward, linear, linear_backward, mixture, norm, normalize, pooling, projection, rows,
     softmax,
 };
 use crate::{
-    Activation, AdamwStep, Affine, AffineGradient, Agreement, AttentionInputs, ContrastiveInputs, Dropout,
-    EmbeddingGradient, EmbeddingTables, FeedForwardBackward, LayerInput, LinearBackward, LinearSize,
-    NormOutput, Numbers, Ops, Passes, Pooling, Precision, Tokens,
+    Activation, AdamwStep, Affine, AffineGradient, AttentionInputs, Dropout, EmbeddingGradient,
+    EmbeddingTables, FeedForwardBackward, LayerInput, LinearBackward, LinearSize, NormOutput, Numbers, Ops,
+    Passes, Pooling, Precision, Tokens,
 };
 
 impl Ops for Cpu {
@@ -385,10 +385,6 @@ impl Ops for Cpu {
         dx: &mut Buffer,
     ) {
         normalize::backward(self, columns, epsilon, [out, norms, d_out], dx);
-    }
-
-    fn contrastive(&self, inputs: ContrastiveInputs<'_, Buffer>, d_vectors: &mut Buffer) -> Agreement {
-        contrastive::contrastive(self, inputs, d_vectors)
     }
 
     fn adamw(&self, step: AdamwStep, gradient: &Buffer, moments: [&mut Buffer; 2], parameter: &mut Buffer) {

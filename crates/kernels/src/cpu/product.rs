@@ -132,5 +132,18 @@ pub(super) fn product_into(
     product(cpu, Form::Single, size, &[Term { left, right }], false, [out], as_it_is);
 }
 
+/// `out += left · right`.
+pub(super) fn product_add(
+    cpu: &Cpu,
+    size: [usize; 3],
+    left: Operand<'_>,
+    right: Operand<'_>,
+    out: &mut [f32],
+) {
+    let [_, n, k] = size;
+    let right = &pack_right(cpu, right, n, k);
+    product(cpu, Form::Single, size, &[Term { left, right }], true, [out], as_it_is);
+}
+
 /// Finishes a product that needs no more than its sums.
 pub(super) fn as_it_is(_: [usize; 2], _: [&mut [f32]; 1]) {}

@@ -2,12 +2,11 @@
 
 use super::activation::{activate, derivative};
 use super::{
-    Float, Reference, adamw, attention, contrastive, embedding, linear, mixture, norm, normalize, pooling,
-    rows, softmax,
+    Float, Reference, adamw, attention, embedding, linear, mixture, norm, normalize, pooling, rows, softmax,
 };
 use crate::{
-    Activation, AdamwStep, Affine, AffineGradient, Agreement, AttentionInputs, ContrastiveInputs, Dropout,
-    EmbeddingGradient, EmbeddingTables, LinearSize, NormOutput, Ops, Pooling, Tokens,
+    Activation, AdamwStep, Affine, AffineGradient, AttentionInputs, Dropout, EmbeddingGradient,
+    EmbeddingTables, LinearSize, NormOutput, Ops, Pooling, Tokens,
 };
 
 impl<F: Float> Ops for Reference<F> {
@@ -311,10 +310,6 @@ impl<F: Float> Ops for Reference<F> {
         dx: &mut Vec<F>,
     ) {
         normalize::backward(columns, epsilon, out, norms, d_out, dx);
-    }
-
-    fn contrastive(&self, inputs: ContrastiveInputs<'_, Vec<F>>, d_vectors: &mut Vec<F>) -> Agreement {
-        contrastive::contrastive(inputs, d_vectors)
     }
 
     fn adamw(&self, step: AdamwStep, gradient: &Vec<F>, moments: [&mut Vec<F>; 2], parameter: &mut Vec<F>) {

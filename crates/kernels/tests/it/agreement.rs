@@ -2,12 +2,12 @@
 
 use proptest::prelude::*;
 use sbmoe_kernels::{
-    Activation, AdamwStep, Affine, AffineGradient, AttentionInputs, ContrastiveInputs, Cpu, Dropout,
-    EmbeddingGradient, EmbeddingTables, Key, Level, LinearBackward, LinearSize, NormOutput, Ops, Pooling,
-    Precision, Reference,
+    Activation, AdamwStep, Affine, AffineGradient, AttentionInputs, Cpu, Dropout, EmbeddingGradient,
+    EmbeddingTables, Key, Level, LinearBackward, LinearSize, NormOutput, Ops, Pooling, Precision, Reference,
 };
 
 use crate::draws::Draws;
+use crate::objectives;
 
 /// One batch and the sizes of what works on it.
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ struct Case {
 }
 
 /// Named results.
-type Results = Vec<(String, Vec<f32>)>;
+pub(crate) type Results = Vec<(String, Vec<f32>)>;
 
 /// Runs every operator on inputs that depend on the case alone.
 fn run<O: Ops>(ops: &O, case: &Case) -> Results {
@@ -29,6 +29,8 @@ fn run<O: Ops>(ops: &O, case: &Case) -> Results {
     encoder(ops, case, &mut results);
     block(ops, case, &mut results);
     training(ops, case, &mut results);
+    let hidden = case.heads * case.width;
+    objectives::run(ops, case.seed + 3, case.lengths.len(), hidden, &mut results);
     results
 }
 
@@ -268,21 +270,6 @@ fn training<O: Ops>(ops: &O, case: &Case, results: &mut Results) {
     let mut draw = |n: usize| ops.upload(&draws.normal(n));
     let mut keep = |name: &str, buffer: &O::Buffer| results.push((name.to_owned(), ops.download(buffer)));
     let hidden = case.heads * case.width;
-    let (n_queries, n_documents) = (case.lengths.len() * 3, case.lengths.len() * 4 + 1);
-    let vectors = draw((n_queries + n_documents) * hidden);
-    let mut d_vectors = ops.scratch((n_queries + n_documents) * hidden);
-    let inputs = ContrastiveInputs {
-        vectors: &vectors,
-        n_queries,
-        n_documents,
-        hidden,
-        temperature: hidden as f64,
-        excluded: &[(2, 0), (0, 1), (2, 3), (0, n_documents as u32 - 1)],
-    };
-    let agreement = ops.contrastive(inputs, &mut d_vectors);
-    keep("contrastive", &ops.upload(&[agreement.loss as f32, agreement.correct as f32]));
-    keep("contrastive d_vectors", &d_vectors);
-
     let n = hidden * 91 + 5;
     let (gradient, mut parameter) = (draw(n), draw(n));
     let (mut m, mut v) = (ops.zeros(n), ops.zeros(n));

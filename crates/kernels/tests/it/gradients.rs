@@ -1,9 +1,9 @@
 //! Every backward of the reference against central differences of its forward, in f64.
 
 use sbmoe_kernels::{
-    Activation, Affine, AffineGradient, AttentionInputs, ContrastiveInputs, Dropout, EmbeddingGradient,
-    EmbeddingTables, FeedForwardBackward, Key, LinearBackward, LinearSize, NormOutput, Ops, Pooling,
-    Precision, Reference, Tokens,
+    Activation, Affine, AffineGradient, AttentionInputs, Dropout, EmbeddingGradient, EmbeddingTables,
+    FeedForwardBackward, Key, LinearBackward, LinearSize, NormOutput, Ops, Pooling, Precision, Reference,
+    Tokens,
 };
 
 use crate::draws::Draws;
@@ -13,7 +13,7 @@ type Buffer = Vec<f64>;
 const STEP: f64 = 1e-5;
 
 /// Compares `gradients`, one per input, with the differences of `loss`.
-fn check(inputs: &[Buffer], loss: impl Fn(&[Buffer]) -> f64, gradients: &[Buffer]) {
+pub(crate) fn check(inputs: &[Buffer], loss: impl Fn(&[Buffer]) -> f64, gradients: &[Buffer]) {
     assert_eq!(inputs.len(), gradients.len());
     let mut moved = inputs.to_vec();
     for (input, gradient) in gradients.iter().enumerate() {
@@ -371,28 +371,4 @@ fn normalizing_above_and_below_epsilon() {
     let mut dx = vec![0.0; 15];
     OPS().normalize_backward(5, 0.1, &out, &norms, &weights, &mut dx);
     check(&inputs, |inputs| weighted(&weights, &forward(inputs).0), &[dx]);
-}
-
-#[test]
-fn contrastive_with_more_documents_than_queries_and_excluded_pairs() {
-    for excluded in [vec![], vec![(0, 1), (2, 4), (2, 0)]] {
-        let mut draws = Draws::new(11);
-        let (n_queries, n_documents, hidden) = (3, 6, 4);
-        let inputs = [draws.wide((n_queries + n_documents) * hidden)];
-        let loss = |inputs: &[Buffer]| {
-            let mut d_vectors = zeros(&inputs[0]);
-            let read = ContrastiveInputs {
-                vectors: &inputs[0],
-                n_queries,
-                n_documents,
-                hidden,
-                temperature: 0.7,
-                excluded: &excluded,
-            };
-            let agreement = OPS().contrastive(read, &mut d_vectors);
-            (agreement.loss, [d_vectors])
-        };
-        let (_, gradients) = loss(&inputs);
-        check(&inputs, |inputs| loss(inputs).0, &gradients);
-    }
 }

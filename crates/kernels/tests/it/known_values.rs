@@ -1,6 +1,8 @@
 //! Operators whose results follow from arithmetic on paper, for both implementations.
 
-use sbmoe_kernels::{AdamwStep, ContrastiveInputs, Cpu, Dropout, Key, Ops, Pooling, Reference, Tokens};
+use sbmoe_kernels::{
+    AdamwStep, ContrastiveInputs, Cpu, Directions, Dropout, Key, Ops, Pooling, Reference, Tokens,
+};
 
 fn close(values: &[f32], expected: &[f32]) {
     assert_eq!(values.len(), expected.len());
@@ -47,6 +49,7 @@ fn known<O: Ops>(ops: &O) {
         hidden: 2,
         temperature: 1.0,
         excluded,
+        directions: Directions::OneWay,
     };
     let mut d_vectors = ops.zeros(8);
     let agreement = ops.contrastive(read(&unit, &[]), &mut d_vectors);

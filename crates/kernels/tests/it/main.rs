@@ -8,5 +8,6 @@ mod gradients;
 mod known_values;
 mod linear_backward;
 mod nan;
+mod objectives;
 mod prepared;
 mod tiny_bert;

@@ -1,7 +1,7 @@
 //! From ids to ordinals: what the training library learns from and measures by.
 
 use sbmoe_kernels::Key;
-use sbmoe_train::Examples;
+use sbmoe_train::{Examples, Teacher};
 
 use super::judgments::{HeldOutQuery, Judgments, TrainingQuery};
 use super::texts::{Documents, Texts};
@@ -69,6 +69,7 @@ pub(super) fn examples<'a>(
         positives: training.clone().map(|query| ordinals(&query.positives)).collect(),
         negatives: training.map(|query| ordinals(&query.negatives)).collect(),
         anchors,
+        teacher: Teacher::None,
     }
 }
 

@@ -57,7 +57,8 @@ fn a_batch_of_several_parts_has_the_same_bytes_in_chunks_of_any_size_on_any_numb
     let texts = |family: u64| (0..pairs).map(|place| text(family + 3 * place)).collect::<Vec<Vec<u32>>>();
     let inputs = Inputs::Tokens { queries: texts(1), documents: texts(2) };
     let places: Vec<u32> = (0..pairs as u32).collect();
-    let batch = Batch { queries: places.clone(), documents: places, excluded: Vec::new() };
+    let batch =
+        Batch { queries: places.clone(), documents: places, excluded: Vec::new(), targets: Vec::new() };
     for precision in [Precision::F32, Precision::Bf16] {
         let run = |threads, chunk_tokens| {
             let cpu = Cpu::new(threads);

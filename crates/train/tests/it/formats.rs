@@ -13,8 +13,8 @@ use sbmoe_model::folder::BertConfig;
 use sbmoe_model::moe::{BlockConfig, Combine, Gate, TrainGate};
 use sbmoe_model::parameters::Tensors;
 use sbmoe_train::{
-    Checkpoint, Event, Examples, Gain, Groups, Inputs, Keep, Optimizer, Outcome, Session, TrainConfig,
-    Validation, train,
+    Checkpoint, Event, Examples, Gain, Groups, Inputs, Keep, Optimizer, Outcome, Session, Teacher,
+    TrainConfig, Validation, train,
 };
 use serde_json::json;
 
@@ -62,6 +62,7 @@ fn examples() -> (Inputs, Examples) {
         positives: (0..4).map(|i| vec![i]).collect(),
         negatives: vec![Vec::new(); 4],
         anchors: Vec::new(),
+        teacher: Teacher::None,
     };
     (Inputs::Tokens { queries, documents }, examples)
 }

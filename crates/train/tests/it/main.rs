@@ -1,5 +1,6 @@
 //! Tests of the training crate from outside: one binary, one module a subject.
 
+mod distillation;
 mod equivalence;
 mod formats;
 #[path = "../../../model/tests/it/golden.rs"]

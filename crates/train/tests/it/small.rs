@@ -1,11 +1,11 @@
 //! A small encoder with a block, and examples for it: what the tests train.
 
-use sbmoe_kernels::{Key, Ops, Pooling};
+use sbmoe_kernels::{Directions, Key, Ops, Pooling};
 use sbmoe_model::architecture::Architecture;
 use sbmoe_model::folder::BertConfig;
 use sbmoe_model::moe::{BlockConfig, Combine, Gate, TrainGate};
 use sbmoe_model::parameters::Tensors;
-use sbmoe_train::{Batching, Examples, Inputs, Keep, Schedule, TrainConfig};
+use sbmoe_train::{Batching, Examples, Inputs, Keep, Schedule, Teacher, TrainConfig};
 use serde_json::json;
 
 /// Settings in which every feature is at rest; tests change what they are about.
@@ -14,6 +14,8 @@ pub(crate) fn config() -> TrainConfig {
         epochs: 2,
         batch_size: 4,
         temperature: 1.0,
+        directions: Directions::OneWay,
+        distill: None,
         learning_rate: 1e-2,
         encoder_learning_rate: 1e-3,
         freeze_encoder: false,
@@ -84,6 +86,7 @@ pub(crate) fn examples() -> (Inputs, Examples) {
         positives: (0..10).map(|i| vec![i, i + 1]).collect(),
         negatives: (0..10).map(|i| vec![(i + 5) % 12]).collect(),
         anchors: Vec::new(),
+        teacher: Teacher::None,
     };
     (Inputs::Tokens { queries, documents }, examples)
 }

@@ -38,7 +38,9 @@ fn run(name: &str, train_gate: TrainGate, temperature: f64) {
     for (step, batch) in batches.iter().enumerate() {
         let texts = |key: &str| serde_json::from_value(batch[key].clone()).expect("lists of token ids");
         let inputs = Inputs::Tokens { queries: texts("queries"), documents: texts("positives") };
-        let batch = Batch { queries: (0..4).collect(), documents: (0..4).collect(), excluded: Vec::new() };
+        let places = || (0..4).collect();
+        let batch =
+            Batch { queries: places(), documents: places(), excluded: Vec::new(), targets: Vec::new() };
         let key = Key::new(0);
         let result = gradients(&ops, &architecture, &parameters, (&inputs, &batch), &config, key, &mut own);
         check(&format!("{name}.losses"), &[result.loss], &losses[step..=step]);

@@ -1,5 +1,6 @@
 //! What follows from a configuration's values: those that were left out, and what the libraries are told.
 
+use sbmoe_kernels::Directions;
 use sbmoe_model::moe::{BlockConfig, BlockKind, Combine, Gate, Start, TrainGate};
 use sbmoe_train::{Schedule, TrainConfig};
 
@@ -90,6 +91,8 @@ impl RunConfig {
             epochs: self.epochs(),
             stop_after: None,
             batch_size: self.batch_size,
+            directions: Directions::OneWay,
+            distill: None,
             batching: self.batching,
             anchor: self.anchor,
             temperature: self.temperature(by_cosine),

@@ -6,6 +6,7 @@ mod collection;
 mod evaluation;
 mod measures;
 mod mine;
+mod pairs;
 mod qrels;
 mod real_collections;
 mod runs;

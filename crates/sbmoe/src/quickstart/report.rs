@@ -64,6 +64,8 @@ pub struct SystemReport {
     pub run: PathBuf,
     /// Whether the vectors that are compared have length 1, as the model's folder says.
     pub normalized: bool,
+    /// Whether a block stands behind the encoder; the trained model has none where the encoder was kept as it came.
+    pub block: bool,
     /// Means over the test queries, by [`MEASURES`].
     pub scores: BTreeMap<&'static str, f64>,
 }

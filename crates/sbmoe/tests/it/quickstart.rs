@@ -35,6 +35,16 @@ impl Place {
         self.path("runs/quickstart").join(name)
     }
 
+    /// Puts a trained block in the place of what the quickstart's training kept, as if it had been better.
+    fn keep_trained(&self) {
+        let mut train = sbmoe();
+        train.args(["train", "--freeze-encoder", "--keep", "last", "--epochs", "2", "--lr", "0.01"]);
+        train.args(["--model", "tiny-bert", "--overwrite"]).current_dir(self.0.path());
+        train.arg("--data").arg(self.work("collection")).arg("--out").arg(self.work("run"));
+        succeeds(&mut train);
+        fs_err::remove_dir_all(self.work("index-sbmoe")).unwrap();
+    }
+
     /// The tiny encoder in the hub's cache, under the name that is looked for.
     fn fill_cache(&self) -> &'static str {
         const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -73,7 +83,15 @@ fn a_quickstart_trains_compares_and_answers_and_a_second_reuses_it() {
     let place = Place::new();
     write_model(place.0.path());
     let first = succeeds(&mut place.quickstart(&["--model", "tiny-bert"]));
+    assert!(stderr(&first).contains("; kept: encoder\n"), "{}", stderr(&first));
+    let kept = "so the encoder was kept as it came";
     let text = stdout(&first);
+    assert!(text.contains(kept) && text.contains("0 better, 0 worse, 135 equal"), "{text}");
+    assert!(!text.contains("expert "), "{text}");
+    place.keep_trained();
+    let first = succeeds(&mut place.quickstart(&["--model", "tiny-bert"]));
+    let text = stdout(&first);
+    assert!(!text.contains(kept), "{text}");
     for part in [
         "135 test queries over 270 passages",
         "encoder alone",
@@ -268,11 +286,12 @@ fn an_encoder_that_normalises_is_also_compared_by_dot_product() {
         .map(|system| (system["name"].as_str().unwrap(), system["normalized"].as_bool().unwrap()))
         .collect();
     let expected =
-        [("encoder alone", true), ("encoder alone, by dot product", false), ("with the block", false)];
+        [("encoder alone", true), ("encoder alone, by dot product", false), ("with the block", true)];
     assert_eq!(facts, expected);
     assert!(place.work("run-encoder-dot.trec").exists());
 
     // The trained model is no encoder to start from.
+    place.keep_trained();
     let model = place.work("run/model");
     let message = fails(&mut place.quickstart(&["--work", "again", "--model", model.to_str().unwrap()]));
     assert!(message.contains("has a mixture-of-experts block already"), "{message}");

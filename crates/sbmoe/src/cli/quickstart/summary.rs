@@ -12,9 +12,9 @@ pub(super) fn summary(report: &QuickstartReport, program: &str) -> Vec<String> {
     let mut lines = vec![String::new(), format!("{queries} test queries over {documents} passages:")];
     lines.extend(scores(report).lines().map(|line| format!("  {line}")));
     lines.extend(report.comparisons.iter().map(compared));
-    if report.systems.iter().any(|system| system.normalized) {
+    if report.systems.last().is_some_and(|trained| !trained.block) {
         lines.push(
-            "  (The encoder's folder asks for vectors of length 1. The block was trained by dot product.)"
+            "  (No block was better than the encoder beyond its noise, so the encoder was kept as it came.)"
                 .to_owned(),
         );
     }

@@ -60,6 +60,23 @@ pub enum Error {
         expected: &'static str,
     },
 
+    /// A file of pairs whose name does not say how it is written.
+    #[error(
+        "`{}` is no file of pairs: expected a name that ends in `.jsonl`, `.ndjson`, `.json` or `.csv`, perhaps with `.gz` \
+         behind it", path.display()
+    )]
+    UnknownPairsFormat {
+        /// The path that was given.
+        path: PathBuf,
+    },
+
+    /// A folder to be made holds something already.
+    #[error("`{}` is not empty: name a folder that is not there yet", folder.display())]
+    NotEmpty {
+        /// The folder.
+        folder: PathBuf,
+    },
+
     /// A judgment names a query or a document that the collection does not have.
     #[error("{origin}: {kind} `{id}` is not in {searched}")]
     UnknownId {

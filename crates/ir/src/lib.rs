@@ -2,7 +2,9 @@
 //!
 //! Reading order: [`collection`] (BEIR folders, streamed), [`qrels`] (who judged what), [`order`] (the one order of
 //! hits), [`run`] (what a system returned), [`measure`] (nDCG@10 and its kin) and [`evaluate`](mod@evaluate), which
-//! joins them; [`seen`] tells queries apart whose answers were trained on. Every value equals that of the standard evaluation program (trec_eval 10) to all digits it prints.
+//! joins them. Every value equals that of the standard evaluation program (trec_eval 10) to all digits it prints.
+//! Beside these, [`seen`] tells queries apart whose answers were trained on, [`mine`] takes hard negatives from a run,
+//! and [`pairs`] makes a collection of ready-made training pairs.
 //!
 //! Left out: vectors, networks, printing, environment variables. Files are read and written; nothing else is touched.
 //!
@@ -22,7 +24,9 @@
 pub mod collection;
 pub mod evaluate;
 pub mod measure;
+pub mod mine;
 pub mod order;
+pub mod pairs;
 pub mod qrels;
 pub mod run;
 pub mod seen;
@@ -30,6 +34,7 @@ pub mod seen;
 mod atomic_file;
 mod error;
 mod lines;
+mod text_hash;
 
 pub use collection::{Collection, Document, Negatives, Query, Split};
 pub use error::Error;

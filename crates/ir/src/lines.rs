@@ -94,11 +94,11 @@ impl Lines {
 
     /// The error of a fault found on the line that was read last.
     pub(crate) fn malformed(&self, fault: Fault) -> Error {
-        Error::Malformed {
-            path: self.path.clone(),
-            line: self.number,
-            expected: fault.expected,
-            found: fault.found,
-        }
+        self.malformed_at(self.number, fault)
+    }
+
+    /// The error of a fault found on an earlier line.
+    pub(crate) fn malformed_at(&self, line: u64, fault: Fault) -> Error {
+        Error::Malformed { path: self.path.clone(), line, expected: fault.expected, found: fault.found }
     }
 }

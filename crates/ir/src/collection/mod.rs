@@ -20,6 +20,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub(crate) use self::records::describe;
 pub use self::{
     check::{CheckReport, check},
     negatives::Negatives,

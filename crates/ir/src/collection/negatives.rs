@@ -1,6 +1,7 @@
 //! Explicit negatives: documents known not to answer a query, for training.
 //!
-//! `negatives.jsonl` beside `qrels/`, one `{"query-id": "q1", "corpus-ids": ["d7", "d9"]}` a line.
+//! `negatives.jsonl` beside `qrels/`, one `{"query-id": "q1", "corpus-ids": ["d7", "d9"]}` a line. Other fields, such as the `scores`
+//! that [mining](crate::mine) adds, are ignored.
 
 use std::{collections::HashMap, path::Path};
 

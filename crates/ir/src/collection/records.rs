@@ -181,7 +181,8 @@ fn string_of(key: &str, value: Option<Value>) -> Result<String, Fault> {
     }
 }
 
-pub(super) fn describe(value: Option<&Value>) -> String {
+/// What stands where something else was expected, in a few words.
+pub(crate) fn describe(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "none".to_owned(),
         Some(Value::Bool(value)) => format!("`{value}`"),

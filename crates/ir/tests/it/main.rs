@@ -5,6 +5,8 @@ mod check;
 mod collection;
 mod evaluation;
 mod measures;
+mod mine;
+mod pairs;
 mod qrels;
 mod real_collections;
 mod runs;

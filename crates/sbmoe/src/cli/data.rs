@@ -1,4 +1,4 @@
-//! `sbmoe data`: what is in a collection's folder, and what is wrong with it.
+//! `sbmoe data`: what is in a collection's folder, what is wrong with it, and one made of pairs.
 
 use std::path::PathBuf;
 
@@ -8,6 +8,7 @@ use sbmoe_ir::collection::{
     CheckReport, check,
     check::{Findings, Severity, SplitReport, TextsReport},
 };
+use sbmoe_ir::pairs::to_beir;
 use serde::Serialize;
 
 use super::{
@@ -18,7 +19,7 @@ use super::{
 /// How many examples of a finding the report for people shows; `--json` has all that were kept.
 const SHOWN_EXAMPLES: usize = 5;
 
-/// Look into collections.
+/// Look into collections, or make one of training pairs.
 #[derive(Debug, Args)]
 pub(super) struct Data {
     #[command(subcommand)]
@@ -28,6 +29,7 @@ pub(super) struct Data {
 #[derive(Debug, Subcommand)]
 enum DataCommand {
     Check(Check),
+    Pairs(Pairs),
 }
 
 /// Count what a collection holds and find what is wrong with it.
@@ -54,10 +56,70 @@ struct Check {
     json: bool,
 }
 
+/// Make a collection of training pairs or triplets, as many data sets come.
+///
+/// A row is a query's text, that of an answer, and perhaps texts that are none. Equal texts become one document or one
+/// query; the collection holds `corpus.jsonl`, `queries.jsonl`, `qrels/train.tsv` and, where there are any,
+/// `negatives.jsonl`. The same file gives the same bytes. Rows are streamed, and texts are not kept in memory.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Files, plain or gzipped:
+  .jsonl, .ndjson, .json   {\"anchor\": \"…\", \"positive\": \"…\", \"negative\": \"…\"} a line,
+                           or [\"anchor\", \"positive\", \"negative\", …] a line
+  .csv                     a header line, then rows; fields in quotes may hold line breaks
+
+Columns, and their other names; any other column is refused:
+  anchor     query, question, sentence1
+  positive   pos, answer, document, passage, sentence2 (in JSON also a list)
+  negative   neg, negatives, negative_1, negative_2, … (in JSON also a list)
+
+Examples:
+  sbmoe data pairs triplets.jsonl.gz data/triplets
+  sbmoe train --data data/triplets --model all-MiniLM-L6-v2 --out runs/triplets")]
+struct Pairs {
+    /// The file of pairs.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// The collection's folder, which must be empty or not there.
+    #[arg(value_name = "OUT")]
+    folder: PathBuf,
+
+    /// Print the counts as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Pairs {
+    fn run(self) -> Result<Verdict> {
+        let report = to_beir(&self.file, &self.folder)?;
+        if self.json {
+            console::print(serde_json::to_string_pretty(&report)?)?;
+        } else {
+            let mut table = Table::new([("", Align::Left), ("", Align::Right)]);
+            for (what, count) in [
+                ("rows", report.rows),
+                ("rows without text", report.blank),
+                ("queries", report.queries),
+                ("documents", report.documents),
+                ("positives", report.positives),
+                ("negatives", report.negatives),
+            ] {
+                table.push([what.to_owned(), count.to_string()]);
+            }
+            table.lines().skip(1).try_for_each(console::print)?;
+        }
+        let folder = self.folder.display();
+        console::note(format!("the collection is in `{folder}`: `sbmoe train --data {folder}` trains on it"));
+        Ok(Verdict::Good)
+    }
+}
+
 impl Data {
     pub(super) fn run(self) -> Result<Verdict> {
         match self.command {
             DataCommand::Check(command) => command.run(),
+            DataCommand::Pairs(command) => command.run(),
         }
     }
 }

@@ -71,8 +71,8 @@ pub(super) struct Evaluate {
 
     /// Print JSON: `scores` are keyed by the measures as they were typed, with all digits.
     ///
-    /// Several runs stand in a list `runs`. `--per-query` adds `per_query`. `--train-qrels` adds `seen` and `unseen`, each
-    /// with its number of `queries`, its `scores` (null without queries), and with `--per-query` its queries' `ids`.
+    /// Several runs stand in a list `runs`. `--per-query` adds `per_query`. `--train-qrels` adds `seen` and `unseen`,
+    /// each with its number of `queries`, its `scores` (null without queries), and with `--per-query` its queries' `ids`.
     #[arg(long)]
     json: bool,
 

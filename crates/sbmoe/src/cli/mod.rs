@@ -10,7 +10,9 @@ mod evaluate;
 mod import;
 mod index;
 mod judgments;
+mod mine;
 mod model_arguments;
+mod query_maker;
 mod quickstart;
 mod search;
 mod shell;
@@ -57,6 +59,7 @@ enum Command {
     Encode(encode::Encode),
     Search(search::Search),
     Evaluate(evaluate::Evaluate),
+    Mine(mine::Mine),
     Data(data::Data),
     Index(index::Index),
     Import(import::Import),
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Encode(command) => command.run(),
         Command::Search(command) => command.run(),
         Command::Evaluate(command) => command.run(),
+        Command::Mine(command) => command.run(),
         Command::Data(command) => command.run(),
         Command::Index(command) => command.run(),
         Command::Import(command) => command.run(),

@@ -4,19 +4,15 @@ use std::collections::HashSet;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use clap::Args;
-use sbmoe_index::{Manifest, Similarity};
-use sbmoe_ir::{Hit, Ranking, Run, Split};
-use sbmoe_kernels::Cpu;
-use sbmoe_model::moe::{Gate, Side};
-use sbmoe_model::retriever::Retriever;
+use sbmoe_ir::{Ranking, Run, Split};
 use serde_json::{Value, json};
 
 use super::model_arguments::ModelArguments;
+use super::query_maker::query_maker;
 use super::vector_arguments::VectorArguments;
 use super::{Verdict, console};
-use crate::encoding::{Normalize, VectorMaker};
 use crate::index_folder::Index;
 use crate::searching::{Ranked, rank, read_queries};
 
@@ -92,7 +88,7 @@ impl Search {
         }
         refuse_repeated_ids(&queries)?;
         let index = Index::open(&self.index)?;
-        let maker = self.maker(&index, queries.len() <= FEW)?;
+        let maker = query_maker(&index, &self.model, &self.vectors, queries.len() <= FEW, self.force)?;
         let k = self.k.unwrap_or(if is_text { SHOWN } else { 1000 });
         let texts: Vec<&str> = queries.iter().map(|(_, text)| text.as_str()).collect();
         let bar = console::bar(texts.len() as u64, "searching");
@@ -111,61 +107,10 @@ impl Search {
         Ok(Verdict::Good)
     }
 
-    /// The model as the index wants it: its gate, its similarity, its lengths, unless switches say otherwise.
-    fn maker(&self, index: &Index, few_texts: bool) -> Result<VectorMaker> {
-        let manifest = index.manifest();
-        let length = |key: &str| manifest.details.get(key).and_then(Value::as_u64).map(|n| n as usize);
-        let (mut retriever, fingerprints) = self.model.open_with_fingerprint(length("max_length"))?;
-        if let Some(length) = length("query_length") {
-            retriever.set_query_length(length)?;
-        }
-        let mut arguments = self.vectors.clone();
-        let serves_documents = retriever.block_serves(Side::Document);
-        if arguments.gate.is_none() && serves_documents && manifest.gate != "none" {
-            arguments.gate = manifest.gate.parse().ok();
-        }
-        if arguments.seed.is_none() {
-            arguments.seed = manifest.details.get("seed").and_then(Value::as_u64);
-        }
-        if !self.force {
-            let gate = arguments.gate.filter(|_| serves_documents);
-            let gate = gate.map_or_else(|| "none".to_owned(), |gate| gate.to_string());
-            index.check_queries(&self.model.model, &fingerprints.documents, &gate)?;
-            check_query_block(&retriever, index)?;
-        }
-        arguments.similarity.get_or_insert(manifest.similarity);
-        if arguments.normalize == Normalize::Auto {
-            arguments.normalize = if manifest.normalize { Normalize::On } else { Normalize::Off };
-        }
-        let maker = arguments.maker(retriever, few_texts)?;
-        let compares = |similarity, normalize: bool| {
-            format!("{similarity}{}", if normalize { ", normalised" } else { "" })
-        };
-        let (asked, made) =
-            (compares(maker.similarity, maker.normalize), compares(manifest.similarity, manifest.normalize));
-        ensure!(
-            self.force || asked == made,
-            "the index in `{}` compares by {made}, not by {asked}: leave `--similarity` and `--normalize` out, or encode \
-             the collection again",
-            self.index.display()
-        );
-        let seed = manifest.details.get("seed").and_then(Value::as_u64);
-        ensure!(
-            self.force
-                || maker.gate != Some(Gate::Random)
-                || self.vectors.seed.is_none()
-                || self.vectors.seed == seed,
-            "the index in `{}` was made with another seed of the random gate: leave `--seed` out, or encode again",
-            self.index.display()
-        );
-        Ok(maker)
-    }
-
     fn write_run(&self, queries: &[(String, String)], ranked: &[Ranked]) -> Result<()> {
         let mut run = Run::new();
         for ((id, _), ranked) in queries.iter().zip(ranked) {
-            let hits = ranked.hits.iter().map(|hit| Hit::new(hit.id.as_str(), hit.score)).collect();
-            run.push(Ranking::new(id, hits)?)?;
+            run.push(Ranking::new(id, ranked.scored())?)?;
         }
         match &self.out {
             Some(path) => {
@@ -176,25 +121,6 @@ impl Search {
         }
         Ok(())
     }
-}
-
-/// Refuses an index of the encoder's vectors as a block for queries alone was not trained against.
-fn check_query_block(retriever: &Retriever<Cpu>, index: &Index) -> Result<()> {
-    let by_cosine = retriever.architecture.normalize;
-    let Manifest { similarity, normalize, .. } = index.manifest();
-    let index_by_cosine = *normalize || *similarity == Similarity::Cos;
-    let fits = !retriever.block_serves(Side::Query)
-        || retriever.block_serves(Side::Document)
-        || by_cosine == index_by_cosine;
-    let name = |by_cosine| if by_cosine { "cosine" } else { "dot product" };
-    ensure!(
-        fits,
-        "the model's block for queries was trained by {}, but the index compares by {}: encode the collection again with \
-         this model",
-        name(by_cosine),
-        name(index_by_cosine)
-    );
-    Ok(())
 }
 
 /// A run names each query once: found now, not after the search.

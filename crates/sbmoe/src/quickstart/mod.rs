@@ -102,8 +102,10 @@ fn work(request: &QuickstartRequest, observe: &mut Observer<'_>) -> Result<Quick
     }
     let model_name = trained.display().to_string();
     let normalize = Normalize::Auto;
+    // Where no trained state is better beyond its noise, training leaves the encoder as it came.
+    let kept_encoder = ModelFolder::open(&trained)?.block.is_none();
     let system = System {
-        name: "with the block",
+        name: if kept_encoder { "after training" } else { "with the block" },
         key: "sbmoe",
         model: &trained,
         model_name,
@@ -117,6 +119,7 @@ fn work(request: &QuickstartRequest, observe: &mut Observer<'_>) -> Result<Quick
         collection: folder.collection(),
         documents: sbmoe.index.documents().len(),
         queries: test.queries(),
+        kept_encoder,
         comparisons: judged.iter().map(|other| sbmoe.compare(other)).collect(),
         answers: answers::answer(&sbmoe.maker, &sbmoe.index)?,
         systems: judged.into_iter().chain([sbmoe]).map(|judged| judged.report).collect(),

@@ -24,6 +24,8 @@ pub struct QuickstartReport {
     pub documents: usize,
     /// Test queries that the scores are means over.
     pub queries: usize,
+    /// Whether training left the encoder as it came.
+    pub kept_encoder: bool,
     /// The encoder alone as its folder says, the same by dot product where it normalises, and last the trained model.
     pub systems: Vec<SystemReport>,
     /// The trained model against each of the others.
@@ -64,8 +66,6 @@ pub struct SystemReport {
     pub run: PathBuf,
     /// Whether the vectors that are compared have length 1, as the model's folder says.
     pub normalized: bool,
-    /// Whether a block stands behind the encoder; the trained model has none where the encoder was kept as it came.
-    pub block: bool,
     /// Means over the test queries, by [`MEASURES`].
     pub scores: BTreeMap<&'static str, f64>,
 }

@@ -106,7 +106,6 @@ impl System<'_> {
             index: index_folder,
             run,
             normalized: maker.normalize,
-            block: maker.retriever.architecture.block.is_some(),
             scores: MEASURES.into_iter().zip(scores.means).collect(),
         };
         let values = scores.queries.iter().map(|query| query.values[0]).collect();

@@ -21,6 +21,13 @@ pub struct Ranked {
     pub expert: Option<u16>,
 }
 
+impl Ranked {
+    /// The hits as a run has them.
+    pub fn scored(&self) -> Vec<sbmoe_ir::Hit> {
+        self.hits.iter().map(|hit| sbmoe_ir::Hit::new(hit.id.as_str(), hit.score)).collect()
+    }
+}
+
 /// One document of a ranking.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RankedHit {

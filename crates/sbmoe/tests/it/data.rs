@@ -1,4 +1,4 @@
-//! `sbmoe data check`, by what it prints and its exit code.
+//! `sbmoe data`, by what it prints and its exit code.
 
 use crate::folder::{Folder, Ran, gzipped};
 
@@ -185,4 +185,45 @@ fn an_empty_collection_is_not_sound() {
          not sound: errors 2, remarks 0\n"
     );
     assert_eq!(ran.code, Some(1));
+}
+
+const TRIPLETS: &str =
+    "anchor,positive,negative\nwhy tides,\"The moon,\npulling.\",Silt.\nwhy silt,Silt.,\n ,Lost.,\n";
+
+#[test]
+fn pairs_become_a_sound_collection() {
+    let folder = Folder::with(&[("triplets.csv.gz", gzipped(TRIPLETS))]);
+    let counts = "\
+rows               3
+rows without text  1
+queries            2
+documents          2
+positives          2
+negatives          1
+";
+    let note = "the collection is in `made`: `sbmoe train --data made` trains on it\n";
+    folder.run("data pairs triplets.csv.gz made").check(0, counts, note);
+    let checked = folder.run("data check made");
+    assert!(checked.out.contains("negatives: 1 on 1 lines of made/negatives.jsonl\n"), "{}", checked.out);
+    assert_eq!(checked.code, Some(0), "{}", checked.out);
+    folder
+        .run("data pairs triplets.csv.gz made")
+        .check_error("`made` is not empty: name a folder that is not there yet");
+    let ran = folder.run("data pairs triplets.csv.gz other --json");
+    let counts: serde_json::Value = serde_json::from_str(&ran.out).expect("standard output is JSON alone");
+    let expected = serde_json::json!({
+        "rows": 3, "blank": 1, "queries": 2, "documents": 2, "positives": 2, "negatives": 1,
+    });
+    assert_eq!((counts, ran.code), (expected, Some(0)));
+}
+
+#[test]
+fn pairs_with_a_column_too_many_are_refused() {
+    let folder =
+        Folder::with(&[("pairs.jsonl", "{\"sentence1\": \"a\", \"sentence2\": \"b\", \"score\": 0.1}\n")]);
+    let ran = folder.run("data pairs pairs.jsonl made");
+    assert!(ran.err.starts_with("error: pairs.jsonl:1: expected a column `anchor`"), "{}", ran.err);
+    assert!(ran.err.ends_with(", found the column `score`\n"), "{}", ran.err);
+    assert_eq!((ran.out.as_str(), ran.code), ("", Some(2)));
+    assert!(!folder.path().join("made").exists());
 }

@@ -16,6 +16,7 @@ mod formats;
 mod import_pt;
 #[cfg(unix)]
 mod killed_encode;
+mod mine;
 mod quickstart;
 mod retrieval;
 mod train;

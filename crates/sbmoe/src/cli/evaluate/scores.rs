@@ -43,7 +43,8 @@ impl Scores<'_> {
     }
 
     /// `measure <tab> query <tab> value`, query by query, then the means as query `all`; with several runs, the run
-    /// as a fourth field; where seen queries are told apart, `seen` or `unseen` as the last, or `all` for the mean of both.
+    /// as a fourth field; where seen queries are told apart, `seen` or `unseen` as the last, or `all` for the mean of
+    /// both.
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
         self.runs.iter().zip(self.evaluations).flat_map(move |(run, evaluation)| {
             let run = if self.runs.len() > 1 { format!("\t{run}") } else { String::new() };

@@ -12,9 +12,10 @@ pub(super) fn summary(report: &QuickstartReport, program: &str) -> Vec<String> {
     let mut lines = vec![String::new(), format!("{queries} test queries over {documents} passages:")];
     lines.extend(scores(report).lines().map(|line| format!("  {line}")));
     lines.extend(report.comparisons.iter().map(compared));
-    if report.systems.last().is_some_and(|trained| !trained.block) {
+    if report.kept_encoder {
         lines.push(
-            "  (No block was better than the encoder beyond its noise, so the encoder was kept as it came.)"
+            "  (No trained state was better than the encoder beyond the noise of the held-out questions: it was kept as it \
+             came.)"
                 .to_owned(),
         );
     }
@@ -42,7 +43,7 @@ fn scores(report: &QuickstartReport) -> Table {
 fn compared(comparison: &Comparison) -> String {
     let Comparison { against, measure, difference, better, worse, equal } = comparison;
     format!(
-        "  the block, against {against}: {measure} {difference:+.4} (queries: {better} better, {worse} worse, {equal} equal)"
+        "  the trained model, against {against}: {measure} {difference:+.4} (queries: {better} better, {worse} worse, {equal} equal)"
     )
 }
 

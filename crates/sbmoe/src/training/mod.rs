@@ -112,6 +112,11 @@ fn work(mut run: Prepared, report: &mut TrainReport, observe: &mut Observer<'_>)
     for line in report::plan(&run, &examples, held_out.as_ref(), &groups) {
         tell(observe, Progress::Note(line))?;
     }
+    if held_out.is_none() {
+        let text = "nothing says whether this is better than the encoder; leave out `--validation 0`, and queries are held \
+                    out";
+        tell(observe, Progress::Warning(text.to_owned()))?;
+    }
     let beginnings: Vec<String> =
         anchored.iter().map(|&place| run.documents.beginnings[place as usize].clone()).collect();
     let inputs = inputs(&run, &beginnings, observe)?;

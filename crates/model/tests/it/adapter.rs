@@ -65,12 +65,12 @@ impl<'a> Case<'a> {
     }
 
     /// `y` in training and every gradient of L = Σ c ⊙ y, where an earlier step left something.
-    fn trained(&self, ops: &Exact, dx: Option<&mut Vec<f64>>) -> (Vec<f64>, Tensors<Vec<f64>>) {
+    fn trained(&self, ops: Exact, dx: Option<&mut Vec<f64>>) -> (Vec<f64>, Tensors<Vec<f64>>) {
         let Self { block, layout, parameters, x, c, .. } = self;
-        let (y, kept) = block.forward(ops, parameters, x, &Draws::default());
-        let mut gradients = Tensors::zeros(ops, layout);
+        let (y, kept) = block.forward(&ops, parameters, x, &Draws::default());
+        let mut gradients = Tensors::zeros(&ops, layout);
         gradients.buffers_mut().for_each(|gradient| gradient.fill(f64::NAN));
-        block.backward(ops, parameters, x, &kept, c, 0.0, &mut gradients, dx);
+        block.backward(&ops, parameters, x, &kept, c, 0.0, &mut gradients, dx);
         (y, gradients)
     }
 }
@@ -87,7 +87,7 @@ fn training_equals_pytorch_for_linear_maps_and_scaled_inputs() {
         let id = case.id;
         let mut dx = ops.zeros(ops.len(&case.x));
         for dx in [Some(&mut dx), None] {
-            let (y, gradients) = case.trained(&ops, dx);
+            let (y, gradients) = case.trained(ops, dx);
             check(&format!("{id}.y"), &y, &golden.get(&format!("{id}.y")));
             golden.check_gradients(&case.layout, &format!("{id}.grad."), &gradients);
         }
@@ -136,7 +136,7 @@ fn a_block_that_starts_at_the_encoder_leaves_it_as_pytorch_s_does() {
     for value in cases(&golden, "zero_start") {
         let mut case = Case::open(&golden, value, config(&golden, value, Gate::All));
         let id = case.id;
-        let (y, gradients) = case.trained(&ops, None);
+        let (y, gradients) = case.trained(ops, None);
         assert_eq!(y, case.x, "every expert gives zero");
         check(&format!("{id}.first.y"), &y, &golden.get(&format!("{id}.first.y")));
         golden.check_gradients(&case.layout, &format!("{id}.first.grad."), &gradients);
@@ -147,7 +147,7 @@ fn a_block_that_starts_at_the_encoder_leaves_it_as_pytorch_s_does() {
             let name = format!("{id}.after.{}", parameter.name);
             check(&name, case.parameters.get(own), &golden.get(&name));
         }
-        let (y, gradients) = case.trained(&ops, None);
+        let (y, gradients) = case.trained(ops, None);
         check(&format!("{id}.second.y"), &y, &golden.get(&format!("{id}.second.y")));
         golden.check_gradients(&case.layout, &format!("{id}.second.grad."), &gradients);
         for gate in case.block.gate_ids() {

@@ -1,6 +1,7 @@
 //! `sbmoe train`, end to end on a tiny encoder and a tiny collection.
 
 mod killed;
+mod questions;
 mod vectors;
 
 mod candidate;

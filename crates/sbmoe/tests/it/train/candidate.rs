@@ -3,27 +3,17 @@
 use sbmoe_kernels::Key;
 use serde_json::Value;
 
+use super::questions::{answered, kinds};
 use crate::program::{bytes, stderr, stdout, succeeds};
 use crate::tiny_model::{N_ANIMALS, Place};
 
 /// So much of it that what the encoder knows is lost.
 const LONG: [&str; 5] = ["--freeze-encoder", "--lr", "0.1", "--patience", "0"];
 
-/// Questions of these kinds about every animal, with the animal.
-fn kinds(kinds: &[usize]) -> impl Iterator<Item = (usize, usize)> {
-    (0..N_ANIMALS).flat_map(move |animal| kinds.iter().map(move |kind| (3 * animal + kind, animal)))
-}
-
 /// An encoder that answers nearly every question, and training judgments that pair queries with documents at random; only
 /// the dev queries have their answers.
 fn useless() -> Place {
-    let mut place = Place::new();
-    place.ask_everything();
-    place.judge("train", kinds(&[0, 1, 2]));
-    let good =
-        ["--epochs", "20", "--batch-size", "5", "--validation", "0", "--encoder-lr", "3e-3", "--no-dropout"];
-    succeeds(place.train_only("good").args(["--experts", "0"]).args(good));
-    place.model = place.run("good/model");
+    let place = answered();
     let key = Key::new(3).purpose("useless judgments");
     let random = |question: usize| key.with(question as u64).below(N_ANIMALS);
     place.judge("train", kinds(&[0, 1]).map(|(question, _)| (question, random(question))));

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::killed::{has_lines, kill_when, resumed};
+use super::questions::{answered, kinds};
 use super::{assert_same_weights, lines};
 use crate::program::{bytes, stderr, stdout, succeeds};
 use crate::tiny_model::{N_ANIMALS, Place};
@@ -15,7 +16,7 @@ const FROZEN: [&str; 3] = ["--freeze-encoder", "--lr", "0.01"];
 fn questions() -> Place {
     let place = Place::new();
     place.ask_everything();
-    place.judge("train", (0..3 * N_ANIMALS).map(|question| (question, question / 3)));
+    place.judge("train", kinds(&[0, 1, 2]));
     place
 }
 
@@ -40,8 +41,8 @@ fn five_folds_judge_every_query_and_choose_an_epoch() {
     assert_eq!(validations[0]["nDCG@10"], report["baseline"]);
     let scores: Vec<f64> = validations.iter().map(|line| line["nDCG@10"].as_f64().unwrap()).collect();
     let best = report["best_epoch"].as_u64().unwrap() as usize;
-    assert_eq!(report["best"].as_f64().unwrap(), scores[1..].iter().copied().fold(0.0, f64::max));
-    assert_eq!(report["best"].as_f64().unwrap(), scores[best]);
+    assert_eq!(report["best"].as_f64(), scores[1..].iter().copied().reduce(f64::max));
+    assert_eq!(report["best"].as_f64(), Some(scores[best]));
     for (epoch, line) in validations.iter().enumerate().skip(1) {
         assert_eq!(line["best"], epoch == best);
         assert!((line["gain"].as_f64().unwrap() - (scores[epoch] - scores[0])).abs() < 1e-12, "{line}");
@@ -61,6 +62,25 @@ fn a_query_whose_answer_is_asked_for_by_others_shares_their_fold() {
     // Without folds a fifth is held out once.
     let said = stderr(&succeeds(place.train("part", &FROZEN).args(["--set", "folds=0"])));
     assert!(said.contains("validation: 12 queries of split `train`, ranked over"), "{said}");
+}
+
+#[test]
+fn what_a_fold_holds_out_is_not_learnt_with_it() {
+    let place = answered();
+    // Other answers than the encoder knows: what is held out cannot be guessed, and what is trained on is soon remembered.
+    let other = || kinds(&[0, 1, 2]).map(|(question, animal)| (question, (7 * animal + 3) % N_ANIMALS));
+    place.judge("train", other());
+    let best = |run: &str| {
+        let switches =
+            ["--freeze-encoder", "--sides", "query", "--lr", "0.03", "--set", "epochs=20", "--patience", "0"];
+        let report = succeeds(place.train(run, &switches).arg("--json"));
+        let report: Value = serde_json::from_str(&stdout(&report)).unwrap();
+        report["best"].as_f64().unwrap()
+    };
+    let held_out = best("folds");
+    place.judge("dev", other());
+    let remembered = best("remembered");
+    assert!(remembered > 0.6 && held_out < remembered - 0.25, "{held_out} of folds, {remembered} remembered");
 }
 
 #[test]

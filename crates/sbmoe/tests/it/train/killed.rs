@@ -5,9 +5,10 @@ use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::questions::kinds;
 use super::{assert_same_weights, lines};
 use crate::program::{sbmoe, stderr, succeeds};
-use crate::tiny_model::{N_ANIMALS, Place};
+use crate::tiny_model::Place;
 
 /// Starts a run and kills it as soon as `is_time`.
 #[track_caller]
@@ -61,9 +62,6 @@ fn check(place: &Place, arguments: &[&str], steps: usize) {
 fn questions() -> Place {
     let place = Place::new();
     place.ask_everything();
-    let kinds = |kinds: &'static [usize]| {
-        (0..N_ANIMALS).flat_map(move |animal| kinds.iter().map(move |kind| (3 * animal + kind, animal)))
-    };
     place.judge("train", kinds(&[0, 1]));
     place.judge("dev", kinds(&[2]));
     place

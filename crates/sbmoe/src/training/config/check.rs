@@ -40,8 +40,11 @@ impl RunConfig {
             );
         }
         let temperature = self.temperature.unwrap_or(1.0);
-        let above_zero =
-            [("temperature", temperature), ("epsilon", self.epsilon), ("input_scale", self.input_scale)];
+        let above_zero = [
+            ("temperature", temperature),
+            ("epsilon", self.epsilon),
+            ("input_scale", self.input_scale.unwrap_or(1.0)),
+        ];
         for (key, value) in above_zero {
             ensure!(value > 0.0 && value.is_finite(), "`{key}` is {value}; it must be a number above 0");
         }

@@ -174,7 +174,7 @@ fn work(mut run: Prepared, report: &mut TrainReport, observe: &mut Observer<'_>)
         Outcome::Finished { best, gain, steps } => Ended { best, gain, steps, folds },
     };
     (report.steps, report.finished) = (ended.steps, true);
-    choice::save(&mut run, ended, (baseline.as_ref(), &data, &config), (&journal, &groups), report, observe)
+    choice::save(&mut run, &ended, (baseline.as_ref(), &data, &config), (&journal, &groups), report, observe)
         .context("training is done, but its end cannot be computed; make room and run again with `--resume`")
 }
 

@@ -51,6 +51,7 @@ pub enum HoldOut {
 /// What `sbmoe train` does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct RunConfig {
     /// The collection's folder.
     pub data: Option<PathBuf>,

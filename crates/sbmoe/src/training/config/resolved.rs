@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_block_starts_at_the_encoder_where_its_combination_can() {
-        let start = |combine, start| RunConfig { combine, start, ..RunConfig::default() }.start();
+        let start = |combine, start| RunConfig { start, combine, ..RunConfig::default() }.start();
         assert_eq!(start(Combine::Sum, None), Start::Zero);
         assert_eq!(start(Combine::NormalizeMixture, None), Start::Random);
         assert_eq!(start(Combine::Sum, Some(Start::Random)), Start::Random);

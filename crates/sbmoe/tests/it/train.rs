@@ -2,6 +2,8 @@
 
 mod frozen;
 mod kept;
+mod objective;
+mod pairs;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -4,7 +4,7 @@
 //! hits), [`run`] (what a system returned), [`measure`] (nDCG@10 and its kin) and [`evaluate`](mod@evaluate), which
 //! joins them. Every value equals that of the standard evaluation program (trec_eval 10) to all digits it prints.
 //! Beside these, [`seen`] tells queries apart whose answers were trained on, [`mine`] takes hard negatives from a run,
-//! and [`pairs`] makes a collection of ready-made training pairs.
+//! [`pairs`] makes a collection of ready-made training pairs, and [`scores`] reads what a teacher says of pairs.
 //!
 //! Left out: vectors, networks, printing, environment variables. Files are read and written; nothing else is touched.
 //!
@@ -29,6 +29,7 @@ pub mod order;
 pub mod pairs;
 pub mod qrels;
 pub mod run;
+pub mod scores;
 pub mod seen;
 
 mod atomic_file;

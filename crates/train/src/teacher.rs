@@ -3,6 +3,7 @@
 //! Left out: who the teacher is, and how its scores came about.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sbmoe_kernels::{Activation, Affine, LinearSize, Ops, Precision};
 
@@ -20,8 +21,9 @@ pub enum Teacher {
         hidden: usize,
         /// `[training queries, hidden]`.
         queries: Vec<f32>,
-        /// `[documents, hidden]`, by ordinal.
-        documents: Vec<f32>,
+        /// `[documents, hidden]`, by ordinal; those of documents that are in no batch are never read. Trainings on parts of
+        /// the same queries share them.
+        documents: Arc<[f32]>,
     },
 }
 

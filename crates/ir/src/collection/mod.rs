@@ -20,7 +20,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub(crate) use self::records::describe;
+pub(crate) use self::records::{describe, id_of, parse_object};
 pub use self::{
     check::{CheckReport, check},
     negatives::Negatives,

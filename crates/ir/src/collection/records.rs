@@ -147,7 +147,7 @@ fn parse_query(line: &str) -> Result<Query, Fault> {
 }
 
 /// Parses a line as a JSON object.
-pub(super) fn parse_object<T: for<'de> Deserialize<'de>>(line: &str) -> Result<T, Fault> {
+pub(crate) fn parse_object<T: for<'de> Deserialize<'de>>(line: &str) -> Result<T, Fault> {
     let expected = "a JSON object on one line";
     // Serde would take an array for a struct.
     if !line.trim_start().starts_with('{') {
@@ -163,7 +163,7 @@ pub(super) fn parse_object<T: for<'de> Deserialize<'de>>(line: &str) -> Result<T
 }
 
 /// An id: a string that is not empty, or a whole number.
-pub(super) fn id_of(key: &str, value: Option<Value>) -> Result<String, Fault> {
+pub(crate) fn id_of(key: &str, value: Option<Value>) -> Result<String, Fault> {
     match value {
         Some(Value::String(id)) if !id.is_empty() => Ok(id),
         Some(Value::Number(number)) if number.is_u64() || number.is_i64() => Ok(number.to_string()),

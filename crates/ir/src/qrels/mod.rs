@@ -4,7 +4,7 @@
 //! `query iteration document grade`. Queries keep the order of the file, documents of a query too.
 
 mod judgment_lines;
-mod tsv;
+pub(crate) mod tsv;
 
 use std::{
     collections::HashMap,

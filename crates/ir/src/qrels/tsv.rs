@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use crate::lines::Fault;
 
 /// The fields of a line.
-pub(super) fn fields(line: &str) -> Result<Vec<Cow<'_, str>>, Fault> {
+pub(crate) fn fields(line: &str) -> Result<Vec<Cow<'_, str>>, Fault> {
     if !line.contains('"') {
         return Ok(line.split('\t').map(Cow::Borrowed).collect());
     }

@@ -10,6 +10,7 @@ mod pairs;
 mod qrels;
 mod real_collections;
 mod runs;
+mod scores;
 mod trec_eval;
 
 use std::{

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
+use sbmoe_ir::{Collection, Split};
 use serde_json::{Map, Value};
 
 pub(super) use self::console::TrainingConsole;
@@ -28,6 +29,8 @@ use crate::training::{self, Kept, MEASURE, Overrides, Part, Preset, RunFolder, T
 /// beyond its noise, RUN/model is the encoder unchanged and RUN/best the best trained state; else RUN/model is the best
 /// state, and RUN/last the last where that is another.
 ///
+/// Besides the judgments, a teacher can be learned from: a file of its scores (`--distill`) or another model (`--teacher`).
+///
 /// Values come from the defaults, then the preset, then the file, then the switches and `--set`, each over the one
 /// before. Ctrl-C saves and says how to go on.
 #[derive(Debug, Args)]
@@ -37,6 +40,8 @@ Examples:
   sbmoe train --data scifact --model all-MiniLM-L6-v2 --out runs/scifact --freeze-encoder
   sbmoe train --data scifact --model all-MiniLM-L6-v2 --out runs/linear --freeze-encoder --block linear
   sbmoe train --data scifact --model all-MiniLM-L6-v2 --out runs/full --experts 0
+  sbmoe train --pairs triplets.jsonl.gz --model all-MiniLM-L6-v2 --out runs/triplets --experts 0
+  sbmoe train --data scifact --model all-MiniLM-L6-v2 --out runs/taught --distill scores.tsv --negatives 7
   sbmoe train --out runs/scifact --resume
   sbmoe train --config runs/scifact/config.toml --out runs/other-seed --seed 7")]
 pub(super) struct Train {
@@ -136,7 +141,7 @@ pub(super) fn summary(report: &TrainReport) -> Vec<String> {
     }
     let Some(model) = &report.model else { return lines };
     let (run, model, data) = (&report.run, shown(model), shown(&report.data));
-    let (index, hits) = (shown(&run.join("index")), shown(&run.join("run.trec")));
+    let index = shown(&run.join("index"));
     lines.push(format!("model: {model}"));
     if let Some(other) = &report.other {
         let name = match report.kept {
@@ -147,10 +152,7 @@ pub(super) fn summary(report: &TrainReport) -> Vec<String> {
     }
     lines.push("next:".to_owned());
     lines.push(format!("  sbmoe encode --model {model} --corpus {data} --out {index}"));
-    lines.push(format!(
-        "  sbmoe search --index {index} --model {model} --queries {data} --split test --out {hits}"
-    ));
-    lines.push(format!("  sbmoe evaluate --qrels {data} --run {hits}"));
+    lines.extend(judging(report, &index, &model));
     if report.kept == Some(Kept::Encoder) {
         lines.push(
             "kept: the encoder as it came, since no trained state was better beyond its noise; try more judged queries, \
@@ -160,6 +162,22 @@ pub(super) fn summary(report: &TrainReport) -> Vec<String> {
         );
     }
     lines
+}
+
+/// What to type once there is an index: a search that the test judgments are compared with, or one text where the collection
+/// has none, as one that was made of pairs.
+fn judging(report: &TrainReport, index: &str, model: &str) -> Vec<String> {
+    let has_test =
+        Collection::open(&report.data).is_ok_and(|collection| collection.qrels_file(Split::Test).is_ok());
+    let search = format!("  sbmoe search --index {index} --model {model} --queries");
+    if !has_test {
+        return vec![format!("{search} 'the text of a query'")];
+    }
+    let (data, hits) = (shown(&report.data), shown(&report.run.join("run.trec")));
+    vec![
+        format!("{search} {data} --split test --out {hits}"),
+        format!("  sbmoe evaluate --qrels {data} --run {hits}"),
+    ]
 }
 
 /// What an interrupted run says.

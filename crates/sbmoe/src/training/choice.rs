@@ -8,7 +8,6 @@ use sbmoe_train::{Checkpoint, Gain, Groups, Inputs, Keep, Optimizer, Outcome, Tr
 
 use super::baseline::{Baseline, mean};
 use super::encoder_pass::encode;
-use super::examples::examples;
 use super::folds::Folds;
 use super::inputs::normalize;
 use super::journal::Journal;
@@ -144,7 +143,7 @@ fn train_on_everything(
 ) -> Result<()> {
     run.reset()?;
     let training = run.judgments.training.iter().chain(&run.judgments.held_back);
-    let everything = examples(training, (&run.queries, &run.documents.texts), data.examples.anchors.clone());
+    let everything = data.examples_of(training, (&run.queries, &run.documents.texts));
     let stop_after = match kept {
         Kept::Epoch(epoch) => Some(epoch),
         Kept::Encoder => None,

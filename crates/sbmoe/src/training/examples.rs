@@ -57,7 +57,7 @@ impl HeldOut {
 /// Why every look-up finds something.
 const CHECKED: &str = "every judged id was found when the texts were read";
 
-/// Training queries by ordinal; `anchors` are pairs of ordinals.
+/// Training queries by ordinal, without a teacher; `anchors` are pairs of ordinals.
 pub(super) fn examples<'a>(
     training: impl Iterator<Item = &'a TrainingQuery> + Clone,
     (queries, documents): (&Texts, &Texts),

@@ -10,7 +10,6 @@ use sbmoe_train::{Checkpoint, Event, Gain, Outcome, TrainConfig, ValidationRepor
 use serde::{Deserialize, Serialize};
 
 use super::baseline::{Baseline, mean, validation};
-use super::examples::examples;
 use super::journal::Journal;
 use super::judgments::HeldOutFrom;
 use super::loop_run::{Data, LoopRun};
@@ -139,7 +138,7 @@ fn run_fold(
     run.reset()?;
     let training = run.judgments.training.iter().filter(|query| query.fold != Some(fold));
     let texts = (&run.queries, &run.documents.texts);
-    let own = examples(training, texts, data.examples.anchors.clone());
+    let own = data.examples_of(training, texts);
     let judged = &baseline.held_out.judged;
     let held_out = baseline.held_out.only(|place| judged[place].fold == Some(fold));
     let of_fold = |place: &usize| judged[*place].fold == Some(fold);

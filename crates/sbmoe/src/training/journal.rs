@@ -24,6 +24,9 @@ struct StepLine {
     epoch: usize,
     /// Mean cross-entropy of the batch, in nats.
     loss: f64,
+    /// The distillation loss before its weight; 0 without a teacher.
+    #[serde(default)]
+    distill: f64,
     /// Share of queries whose positive scored highest in the batch.
     accuracy: f64,
     /// The load-balance term before its weight: 1 is even, 0 means no gate.
@@ -131,6 +134,7 @@ impl Journal {
             step: report.step,
             epoch: report.epoch,
             loss: report.loss,
+            distill: report.distill,
             accuracy: report.accuracy,
             balance: report.balance,
             gradient_norm: report.gradient_norm,
@@ -202,7 +206,7 @@ impl Journal {
 
 impl StepLine {
     fn show(&self, events: &mut EventFile) -> io::Result<()> {
-        let values = [
+        let mut values = vec![
             ("train/loss", self.loss),
             ("train/accuracy", self.accuracy),
             ("train/balance", self.balance),
@@ -210,6 +214,9 @@ impl StepLine {
             ("train/rate", self.rate),
             ("train/tokens_per_s", self.tokens_per_s),
         ];
+        if self.distill != 0.0 {
+            values.push(("train/distill", self.distill));
+        }
         events.scalars(self.time, self.step, &values)
     }
 }

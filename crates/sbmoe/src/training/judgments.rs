@@ -10,15 +10,18 @@ use sbmoe_kernels::Key;
 
 use super::config::{HoldOut, RunConfig, ValidationFrom};
 use super::held_out;
+use super::teaching::Scored;
 
 /// A query to learn from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct TrainingQuery {
     pub(super) id: String,
     /// Documents of which one is drawn each epoch; never empty.
     pub(super) positives: Vec<String>,
     /// Explicit negatives; none of them is a positive.
     pub(super) negatives: Vec<String>,
+    /// What a teacher's scores say of it, where the run reads some.
+    pub(super) scores: Vec<Scored>,
     /// The fold that holds it out, where there are folds.
     pub(super) fold: Option<u8>,
 }
@@ -305,7 +308,8 @@ fn training_queries(
             let mut own = given.to_vec();
             own.retain(|document| !positives.contains(document));
             contradictions += given.len() - own.len();
-            TrainingQuery { id: query.clone(), positives, negatives: own, fold: folds.get(place).copied() }
+            let fold = folds.get(place).copied();
+            TrainingQuery { id: query.clone(), positives, negatives: own, scores: Vec::new(), fold }
         })
         .collect();
     if contradictions > 0 {

@@ -11,17 +11,34 @@ use sbmoe_train::{
     train,
 };
 
+use super::examples::examples;
 use super::inputs::rows;
+use super::judgments::TrainingQuery;
 use super::progress::{Observer, Progress, tell};
+use super::teaching::Taught;
+use super::texts::Texts;
 
 /// What loops read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Data<'a> {
     pub(super) inputs: &'a Inputs,
     pub(super) examples: &'a Examples,
+    pub(super) taught: &'a Taught,
     /// The encoder's own vectors of all queries, `[queries, hidden]`; empty where no near ones are looked for.
     pub(super) encoder_queries: &'a [f32],
     pub(super) hidden: usize,
+}
+
+impl Data<'_> {
+    /// What a training on other queries of the run learns from: the same anchors, the same teacher.
+    pub(super) fn examples_of<'q>(
+        &self,
+        training: impl Iterator<Item = &'q TrainingQuery> + Clone,
+        texts: (&Texts, &Texts),
+    ) -> Examples {
+        let teacher = self.taught.of(training.clone(), texts);
+        Examples { teacher, ..examples(training, texts, self.examples.anchors.clone()) }
+    }
 }
 
 /// A loop to run.

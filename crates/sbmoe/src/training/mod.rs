@@ -12,6 +12,7 @@ mod preset;
 mod examples;
 mod held_out;
 mod judgments;
+mod pairs;
 mod prepared;
 mod provenance;
 mod run_folder;
@@ -22,6 +23,7 @@ mod encoder_pass;
 mod inputs;
 mod pooled_cache;
 mod ranking;
+mod teaching;
 mod tokens;
 
 mod crc32c;
@@ -40,9 +42,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use sbmoe_train::{Batching, Event, Groups, Keep, Outcome, TrainConfig};
+use sbmoe_train::{Batching, Event, Examples, Groups, Keep, Outcome, TrainConfig};
 
-pub use config::{HoldOut, RunConfig, ValidationFrom};
+pub use config::{DistillBy, HoldOut, RunConfig, ValidationFrom};
 pub use overrides::Overrides;
 pub use prepared::unexpected_tensors;
 pub use preset::Preset;
@@ -61,6 +63,7 @@ use judgments::HeldOutFrom;
 use loop_run::{Data, LoopRun};
 use prepared::Prepared;
 use progress::{Stopped, tell};
+use teaching::taught;
 
 /// A run to do.
 #[derive(Debug, Clone)]
@@ -97,6 +100,7 @@ pub fn run(request: &TrainRequest, observe: &mut Observer<'_>) -> Result<TrainRe
 /// The run, from what is prepared to the saved model: vectors of the encoder as it came and what it scores; folds, where
 /// they choose; the training; the choice.
 fn work(mut run: Prepared, report: &mut TrainReport, observe: &mut Observer<'_>) -> Result<()> {
+    run.collection.folder().clone_into(&mut report.data);
     report.steps = run.position.as_ref().map_or(0, |position| position.steps);
     let hidden = run.retriever.architecture.hidden();
     let anchored = anchored(&run.documents, run.config.seed);
@@ -127,7 +131,11 @@ fn work(mut run: Prepared, report: &mut TrainReport, observe: &mut Observer<'_>)
         inputs::EncoderVectors::default()
     };
     let baseline = held_out.map(|held_out| Baseline::new(&run, held_out, &encoder)).transpose()?;
-    let data = Data { inputs: &inputs, examples: &examples, encoder_queries: &encoder.queries, hidden };
+    let taught = taught(&mut run, &anchored, observe)?;
+    let teacher = taught.of(run.judgments.training.iter(), (&run.queries, &run.documents.texts));
+    let examples = Examples { teacher, ..examples };
+    let encoder_queries = &encoder.queries;
+    let data = Data { inputs: &inputs, examples: &examples, taught: &taught, encoder_queries, hidden };
 
     let mut journal = Journal::open(&run.folder, run.position.as_ref())?;
     if let Some(baseline) = &baseline {

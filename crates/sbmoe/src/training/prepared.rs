@@ -16,9 +16,11 @@ use sbmoe_train::Position;
 use super::TrainRequest;
 use super::config::RunConfig;
 use super::judgments::Judgments;
+use super::pairs;
 use super::progress::{Downloads, Observer, Progress, tell};
 use super::provenance::Provenance;
 use super::run_folder::{RunFolder, write_atomically};
+use super::teaching::{self, TeacherModel};
 use super::texts::{Documents, Texts, read_documents, read_queries};
 use crate::device;
 use crate::model_source::{self, ModelSource};
@@ -35,6 +37,8 @@ pub(super) struct Prepared {
     pub(super) queries: Texts,
     pub(super) documents: Documents,
     pub(super) retriever: Retriever<Cpu>,
+    /// The teacher, where it is a model, until its vectors are there.
+    pub(super) teacher: Option<TeacherModel>,
     /// Of the encoder as it came.
     pub(super) fingerprints: Fingerprints,
     source: ModelSource,
@@ -53,9 +57,20 @@ impl Prepared {
         config.check()?;
         let folder = RunFolder::new(&request.out);
         folder.refuse_occupied(request.resume, request.overwrite)?;
-        let data = config.data.as_deref().context("no collection; name its folder with `--data DIR`")?;
-        let collection = Collection::open(data)?;
-        let judgments = Judgments::read(&collection, &config)?;
+        let (data, made) = match (&config.data, &config.pairs) {
+            (None, Some(source)) => pairs::collection(source, request, observe)?,
+            (Some(data), _) => (data.clone(), pairs::MadePairs::default()),
+            (None, None) => {
+                bail!(
+                    "no collection; name its folder with `--data DIR`, or a file of pairs with `--pairs FILE`"
+                )
+            }
+        };
+        let collection = Collection::open(&data)?;
+        let mut judgments = Judgments::read(&collection, &config)?;
+        if let Some(path) = &config.distill {
+            teaching::join(path, &collection, &mut judgments)?;
+        }
         for warning in &judgments.warnings {
             tell(observe, Progress::Warning(warning.clone()))?;
         }
@@ -63,6 +78,12 @@ impl Prepared {
         let fingerprints = folder::fingerprint(&source.dir)?;
         let own_reading = (retriever.folder.tokenizer(None, None)?.lengths(), retriever.folder.lower_case);
         adapt(&mut retriever, &mut config, observe)?;
+        let teacher = config
+            .teacher
+            .as_deref()
+            .map(|name| TeacherModel::open(name, &retriever.ops, config.precision, observe));
+        let teacher = teacher.transpose()?;
+        config.settle_distillation(teacher.as_ref().is_some_and(TeacherModel::by_cosine));
         let reads_alike = own_reading == (retriever.lengths(), retriever.folder.lower_case);
         let mut provenance = Provenance::new(
             &collection,
@@ -71,11 +92,13 @@ impl Prepared {
             &config,
             &retriever.ops,
         )?;
+        provenance.taught(&config, teacher.as_ref())?;
         let identity = provenance.identity(&config);
         let position = if request.resume { folder.position(&identity)? } else { None };
         let queries = read_queries(&collection, &judgments, &config)?;
         let documents = read_documents(&collection, &judgments, &config)?;
         folder.create()?;
+        made.stays()?;
 
         if let Some(position) = &position {
             provenance.resumed_from(position.steps);
@@ -98,6 +121,7 @@ impl Prepared {
             queries,
             documents,
             retriever,
+            teacher,
             fingerprints,
             source,
             reads_alike,
@@ -173,22 +197,41 @@ fn open_model(
         .model
         .as_deref()
         .context("no encoder; name a model folder or a model on the hub with `--model`")?;
+    let source = find_model(name, config.revision.as_deref(), observe)?;
+    let cpu = Arc::new(device::open(threads)?);
+    let retriever = open_retriever((name, &source), cpu, config.max_length, observe)?;
+    Ok((source, retriever))
+}
+
+/// Where the model lies that a user names, downloaded if it must be.
+pub(super) fn find_model(
+    name: &str,
+    revision: Option<&str>,
+    observe: &mut Observer<'_>,
+) -> Result<ModelSource> {
     let mut told = Downloads::default();
-    let source = model_source::resolve(name, config.revision.as_deref(), &mut |transfer| {
-        told.tell(transfer, observe);
-    })?;
+    let source = model_source::resolve(name, revision, &mut |transfer| told.tell(transfer, observe))?;
     tell(observe, Progress::StageDone)?;
     if let Some(note) = &source.note {
         tell(observe, Progress::Note(note.clone()))?;
     }
-    let cpu = Arc::new(device::open(threads)?);
-    let retriever = Retriever::open(&source.dir, cpu, config.max_length)
+    Ok(source)
+}
+
+/// Opens it, and tells what is to be warned of.
+pub(super) fn open_retriever(
+    (name, source): (&str, &ModelSource),
+    cpu: Arc<Cpu>,
+    max_length: Option<usize>,
+    observe: &mut Observer<'_>,
+) -> Result<Retriever<Cpu>> {
+    let retriever = Retriever::open(&source.dir, cpu, max_length)
         .with_context(|| format!("the model `{name}` cannot be opened"))?;
     let tensors = unexpected_tensors(&source.dir, &retriever.unexpected);
     for warning in retriever.folder.warnings.iter().chain(&tensors) {
         tell(observe, Progress::Warning(warning.clone()))?;
     }
-    Ok((source, retriever))
+    Ok(retriever)
 }
 
 /// A warning that names tensors which a model has no place for; `None` without any.

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use sbmoe_index::Similarity;
-use sbmoe_kernels::Precision;
+use sbmoe_kernels::{Directions, Precision};
 use sbmoe_model::moe::{BlockKind, Combine, Gate, Sides, Start, TrainGate};
 use sbmoe_train::{Batching, Keep, Schedule};
 
@@ -32,6 +32,7 @@ impl Preset {
 fn paper() -> RunConfig {
     RunConfig {
         data: None,
+        pairs: None,
         model: None,
         revision: None,
         similarity: Some(Similarity::Dot),
@@ -75,6 +76,12 @@ fn paper() -> RunConfig {
         mask_positives: false,
         negatives: 0,
         train_queries: 0,
+        directions: Directions::OneWay,
+        distill: None,
+        teacher: None,
+        distill_loss: None,
+        distill_temperature: None,
+        distill_weight: None,
         validation: Some(0.05),
         // The dev judgments play no part.
         validation_from: ValidationFrom::Train,

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::config::RunConfig;
 use super::journal::now;
 use super::judgments::{HeldOutFrom, Judgments};
+use super::teaching::TeacherModel;
 use crate::model_source::ModelSource;
 use crate::sha256::Sha256Hex;
 
@@ -26,6 +27,7 @@ pub(super) struct Provenance {
     model: Model,
     /// Size and SHA-256 of every file of the collection that the run reads, by name within the folder.
     data: BTreeMap<String, FileRecord>,
+    teacher: Option<Teacher>,
     /// Seconds since 1970.
     started: f64,
     /// The step of the checkpoint that the run went on from last.
@@ -48,6 +50,18 @@ struct Model {
     /// The commit on the hub.
     commit: Option<String>,
     fingerprint: String,
+}
+
+/// Whom the run learned from besides its judgments.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Teacher {
+    Scores {
+        file: PathBuf,
+        #[serde(flatten)]
+        record: FileRecord,
+    },
+    Model(Model),
 }
 
 impl Provenance {
@@ -89,9 +103,27 @@ impl Provenance {
                 fingerprint: fingerprint.to_owned(),
             },
             data,
+            teacher: None,
             started: now(),
             resumed_from_step: None,
         })
+    }
+
+    /// Notes the teacher, `model` where it is one; reads a file of scores for its checksum.
+    pub(super) fn taught(&mut self, config: &RunConfig, model: Option<&TeacherModel>) -> Result<()> {
+        let of_file = |file: &PathBuf| -> Result<Teacher> {
+            Ok(Teacher::Scores { file: file.clone(), record: FileRecord::of(file)? })
+        };
+        self.teacher = match model {
+            None => config.distill.as_ref().map(of_file).transpose()?,
+            Some(model) => Some(Teacher::Model(Model {
+                name: config.teacher.clone().unwrap_or_default(),
+                dir: model.source.dir.clone(),
+                commit: model.source.commit.clone(),
+                fingerprint: model.fingerprint.clone(),
+            })),
+        };
+        Ok(())
     }
 
     /// Notes that the run goes on from `step`.
@@ -99,7 +131,7 @@ impl Provenance {
         self.resumed_from_step = Some(step);
     }
 
-    /// A hash of everything that shapes the run's results on this machine: values, model and data.
+    /// A hash of everything that shapes the run's results on this machine: values, model, data and teacher.
     pub(super) fn identity(&self, config: &RunConfig) -> String {
         let mut hash = Sha256Hex::new();
         hash.part(serde_json::to_string(&config.shape()).expect("a configuration is plain data"));
@@ -108,6 +140,11 @@ impl Provenance {
         for (name, record) in &self.data {
             hash.part(name);
             hash.part(&record.sha256);
+        }
+        match &self.teacher {
+            None => {}
+            Some(Teacher::Scores { record, .. }) => hash.part(format!("scores {}", record.sha256)),
+            Some(Teacher::Model(model)) => hash.part(format!("teacher {}", model.fingerprint)),
         }
         hash.finish()
     }

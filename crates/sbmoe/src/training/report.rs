@@ -3,9 +3,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use sbmoe_kernels::{Directions, DistillLoss};
 use sbmoe_model::folder::ModelCard;
 use sbmoe_model::moe::{Block, BlockConfig, BlockKind, Sides, Start};
-use sbmoe_train::{Examples, Gain, Group, Groups};
+use sbmoe_train::{Distill, Examples, Gain, Group, Groups};
 use serde::Serialize;
 
 use super::TrainRequest;
@@ -143,7 +144,12 @@ pub(super) fn plan(
     });
     let by = if architecture.normalize { "cosine" } else { "dot product" };
     let temperature = run.config.temperature(architecture.normalize);
-    lines.push(format!("compared by {by}, temperature {temperature}"));
+    let directions = match run.config.directions {
+        Directions::OneWay => "",
+        Directions::Both => ", in both directions",
+    };
+    lines.push(format!("compared by {by}, temperature {temperature}{directions}"));
+    lines.extend(distillation(run));
     lines.push(match architecture.block.as_ref().map(Block::config) {
         None => "block: none, the encoder is fine-tuned".to_owned(),
         Some(block) => format!("block: {}", described(block, run.config.start())),
@@ -163,10 +169,38 @@ pub(super) fn plan(
     lines
 }
 
+/// What is learned from a teacher; `None` without one.
+fn distillation(run: &Prepared) -> Option<String> {
+    let Distill { loss, weight } = run.config.distillation()?;
+    let loss = match loss {
+        DistillLoss::Kl { temperature } => format!("kl at the teacher's temperature {temperature}"),
+        DistillLoss::MarginMse => "margin-mse".to_owned(),
+    };
+    let teacher = match (&run.teacher, &run.config.distill) {
+        (Some(teacher), _) => {
+            let by = if teacher.by_cosine() { "cosine" } else { "dot product" };
+            format!("the vectors of `{}`, compared by {by}", teacher.source.dir.display())
+        }
+        (None, scores) => {
+            let counts = run.judgments.training.iter().map(|query| query.scores.len()).filter(|n| *n > 0);
+            let (pairs, queries) = (counts.clone().sum::<usize>(), counts.count());
+            let file = scores.as_deref().unwrap_or(Path::new("")).display();
+            format!("{pairs} scores of {queries} queries in `{file}`")
+        }
+    };
+    Some(format!("distillation: {loss}, weight {weight}, from {teacher}"))
+}
+
+/// What the run learned from, by the name that a person gave it.
+fn data_name(run: &Prepared) -> String {
+    let data = run.config.pairs.as_deref().unwrap_or(run.collection.folder());
+    data.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 /// The card of a saved model. It names nothing that differs between two runs of the same settings.
 pub(super) fn card(run: &Prepared, score: Option<f64>) -> ModelCard {
     let config = &run.config;
-    let data = run.collection.folder().file_name().unwrap_or_default().to_string_lossy();
+    let data = data_name(run);
     let title = run.folder.path().file_name().unwrap_or_default().to_string_lossy();
     let encoder = if config.freeze_encoder {
         "stayed as it is".to_owned()
@@ -206,7 +240,7 @@ pub(super) fn encoder_card(run: &Prepared) -> ModelCard {
         "The encoder as it came: a training by sbmoe {} on the collection {} made it no better beyond the noise of the \
          held-out queries.",
         env!("CARGO_PKG_VERSION"),
-        run.collection.folder().file_name().unwrap_or_default().to_string_lossy()
+        data_name(run)
     );
     ModelCard { text, ..card(run, None) }
 }

@@ -6,6 +6,7 @@
 //! RUN/train.jsonl        one line a step
 //! RUN/validation.jsonl   one line a validation
 //! RUN/tensorboard/       the same for TensorBoard
+//! RUN/pairs/             the collection that `--pairs` made of a file, with `pairs.json`, which names it
 //! RUN/checkpoint/        what `--resume` goes on from
 //! RUN/model/             the saved model: the state that `--keep` chose, the best by validation or the last; the encoder as
 //!                        it came where no state is better beyond its noise
@@ -55,6 +56,11 @@ impl RunFolder {
             Keep::Best => "last",
             Keep::Last => "best",
         })
+    }
+
+    /// The collection that was made of a file of pairs.
+    pub(super) fn pairs(&self) -> PathBuf {
+        self.path.join("pairs")
     }
 
     pub(super) fn environment(&self) -> PathBuf {

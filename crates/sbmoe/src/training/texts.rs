@@ -12,6 +12,7 @@ use sbmoe_kernels::Key;
 
 use super::config::RunConfig;
 use super::judgments::Judgments;
+use super::teaching;
 
 /// Ids and texts, by ordinal.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -122,7 +123,11 @@ pub(super) fn read_documents(
     for qrels in &judgments.read {
         qrels.refuse_unknown_documents(&path.display().to_string(), |id| seen.contains(id))?;
     }
-    for query in judgments.training.iter().chain(&judgments.held_back) {
+    let learned = judgments.training.iter().chain(&judgments.held_back);
+    if let Some(scores) = &config.distill {
+        teaching::refuse_unknown_documents(scores, learned.clone(), &path, |id| seen.contains(id))?;
+    }
+    for query in learned {
         if let Some(id) = query.negatives.iter().find(|id| !seen.contains(*id)) {
             bail!(
                 "`negatives.jsonl`: document `{id}` of query `{}` is not in `{}`",

@@ -8,6 +8,8 @@ mod candidate;
 mod folds;
 mod frozen;
 mod kept;
+mod objective;
+mod pairs;
 mod seen;
 mod sides;
 mod similarity;

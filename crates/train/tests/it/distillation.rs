@@ -29,7 +29,7 @@ fn vectors() -> Teacher {
     let side = |family: u64, n: u64| {
         (0..5 * n).map(|i| Key::new(3).with(family).with(i).normal() as f32).collect::<Vec<f32>>()
     };
-    Teacher::Vectors { hidden: 5, queries: side(1, 10), documents: side(2, 12) }
+    Teacher::Vectors { hidden: 5, queries: side(1, 10), documents: side(2, 12).into() }
 }
 
 fn examples(teacher: Teacher) -> (Inputs, Examples) {

@@ -73,7 +73,13 @@ impl TrainingConsole {
     fn step(&mut self, report: &StepReport) {
         let StepReport { step, epoch, loss, accuracy, .. } = report;
         let speed = report.tokens as f64 / report.seconds.max(1e-9);
-        let numbers = format!("epoch {epoch} loss {loss:.3} accuracy {accuracy:.2} {speed:.0} tokens/s");
+        let distill = if report.distill == 0.0 {
+            String::new()
+        } else {
+            format!(" distillation {:.3}", report.distill)
+        };
+        let numbers =
+            format!("epoch {epoch} loss {loss:.3}{distill} accuracy {accuracy:.2} {speed:.0} tokens/s");
         self.bar.set_position(*step);
         self.say_how_far(&numbers);
         self.bar.set_message(numbers);

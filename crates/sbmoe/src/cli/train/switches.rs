@@ -15,6 +15,12 @@ pub(super) struct Switches {
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
 
+    /// A file of training pairs or triplets in place of a collection: .jsonl or .csv with columns anchor, positive and
+    /// negative, plain or .gz (`sbmoe data pairs --help` says more); the collection that is made of it is RUN/pairs
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pairs: Option<PathBuf>,
+
     /// The encoder: a model folder, or a name on the Hugging Face hub
     #[arg(long, value_name = "DIR|NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -166,10 +172,47 @@ pub(super) struct Switches {
     #[serde(skip_serializing_if = "Option::is_none")]
     clip: Option<f64>,
 
-    /// Explicit negatives a query, where the collection has negatives.jsonl [default: 1]
+    /// Explicit negatives a query, where the collection has negatives.jsonl or a teacher scored some [default: 1]
     #[arg(long, value_name = "N", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     negatives: Option<usize>,
+
+    /// Who looks for whom in a batch: one-way, each query for its document, or both, each document for its query, too;
+    /// both suits pairs of equals, such as duplicate questions [default: one-way]
+    #[arg(long, value_name = "HOW", value_parser = ["one-way", "both"], hide_possible_values = true, help_heading = "Training")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    directions: Option<String>,
+
+    /// Learn from a teacher's scores, too, such as a cross-encoder's: a .tsv file of query-id, corpus-id, score, or JSON
+    /// lines with these keys, plain or .gz. Scored documents that are no positives join their query's negatives, of which
+    /// `--negatives` are drawn a step: raise it to learn of more at once
+    #[arg(long, value_name = "FILE", help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distill: Option<PathBuf>,
+
+    /// Learn from a teacher model, too: a model folder, or a name on the hub, whose vectors are computed once and compared
+    /// as it is meant to be; every query and document of a batch is scored
+    #[arg(long, value_name = "DIR|NAME", help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    teacher: Option<String>,
+
+    /// How scores are compared with the teacher's: kl, as distributions over each query's documents, whatever their scale,
+    /// or margin-mse, by the margins between positive and others, which must be of the teacher's scale [default: kl]
+    #[arg(long, value_name = "LOSS", value_parser = ["kl", "margin-mse"], hide_possible_values = true)]
+    #[arg(help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distill_loss: Option<String>,
+
+    /// What the teacher's scores are divided by for kl: the smaller, the more its first document counts [default: 0.05 for
+    /// a teacher model that compares by cosine, else 1]
+    #[arg(long, value_name = "T", help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distill_temperature: Option<f64>,
+
+    /// Weight of the distillation loss beside the judgments' [default: 1]
+    #[arg(long, value_name = "W", help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distill_weight: Option<f64>,
 
     /// The seed of every random draw [default: 42]
     #[arg(long, value_name = "S", help_heading = "Training")]

@@ -4,7 +4,7 @@ use anyhow::{Result, bail, ensure};
 use sbmoe_kernels::Precision;
 use sbmoe_model::moe::{BlockKind, Combine, Gate, Sides, Start};
 
-use super::RunConfig;
+use super::{DistillBy, RunConfig};
 
 impl RunConfig {
     /// Refuses numbers that no run can have.
@@ -44,6 +44,8 @@ impl RunConfig {
             ("temperature", temperature),
             ("epsilon", self.epsilon),
             ("input_scale", self.input_scale.unwrap_or(1.0)),
+            ("distill_temperature", self.distill_temperature.unwrap_or(1.0)),
+            ("distill_weight", self.distill_weight.unwrap_or(1.0)),
         ];
         for (key, value) in above_zero {
             ensure!(value > 0.0 && value.is_finite(), "`{key}` is {value}; it must be a number above 0");
@@ -54,8 +56,47 @@ impl RunConfig {
             ensure!((0.0..1.0).contains(&value), "`{key}` is {value}; it must be at least 0 and below 1");
         }
         ensure!(i64::try_from(self.seed).is_ok(), "`seed` is {}; it must be at most {}", self.seed, i64::MAX);
+        if let (Some(data), Some(pairs)) = (&self.data, &self.pairs) {
+            let (data, pairs) = (data.display(), pairs.display());
+            bail!(
+                "`pairs` `{pairs}` stands in place of a collection, but `data` is `{data}`; leave one of them out, or make a \
+                 collection of the pairs with `sbmoe data pairs {pairs} DIR` and join its files to the other's"
+            );
+        }
         self.check_block()?;
-        self.check_validation()
+        self.check_validation()?;
+        self.check_distillation()
+    }
+
+    fn check_distillation(&self) -> Result<()> {
+        if self.distillation().is_none() {
+            let said = [
+                ("distill_loss", self.distill_loss.is_some()),
+                ("distill_temperature", self.distill_temperature.is_some()),
+                ("distill_weight", self.distill_weight.is_some()),
+            ];
+            if let Some((key, _)) = said.iter().find(|(_, said)| *said) {
+                bail!(
+                    "`{key}` belongs to distillation, but there is no teacher; name a file of its scores with `--distill`, or a \
+                     model with `--teacher`, or leave it out"
+                );
+            }
+        }
+        ensure!(
+            self.distill.is_none() || self.teacher.is_none(),
+            "`distill` names a teacher's scores and `teacher` another teacher; leave one of them out"
+        );
+        ensure!(
+            self.distill.is_none() || self.negatives > 0,
+            "`negatives` is 0, but `distill` brings the scored documents into batches as negatives; choose at least 1"
+        );
+        if self.distill_loss() == DistillBy::MarginMse && self.distill_temperature.is_some() {
+            bail!(
+                "`distill_temperature` has no meaning for `distill_loss` margin-mse, which compares scores as they are; leave \
+                 it out"
+            );
+        }
+        Ok(())
     }
 
     fn check_block(&self) -> Result<()> {
@@ -158,5 +199,16 @@ mod tests {
         check("folds", RunConfig { folds: 1, ..default() });
         check("freeze_encoder", RunConfig { freeze_encoder: true, experts: 0, ..default() });
         check("patience", RunConfig { patience: Some(2), validation: Some(0.0), ..default() });
+        check("pairs", RunConfig { data: Some("a".into()), pairs: Some("b".into()), ..default() });
+        check("distill_loss", RunConfig { distill_loss: Some(DistillBy::Kl), ..default() });
+        check("distill_temperature", RunConfig { distill_temperature: Some(1.0), ..default() });
+        check("distill_weight", RunConfig { distill_weight: Some(1.0), ..default() });
+        let taught = || RunConfig { distill: Some("scores.tsv".into()), ..default() };
+        taught().check().unwrap();
+        check("distill_weight", RunConfig { distill_weight: Some(0.0), ..taught() });
+        check("negatives", RunConfig { negatives: 0, ..taught() });
+        check("distill", RunConfig { teacher: Some("model".into()), ..taught() });
+        let (distill_loss, distill_temperature) = (Some(DistillBy::MarginMse), Some(1.0));
+        check("distill_temperature", RunConfig { distill_loss, distill_temperature, ..taught() });
     }
 }

@@ -1,6 +1,6 @@
 //! What serves a user who says nothing: each value with its reason (`docs/defaults.md` has the measurements).
 
-use sbmoe_kernels::Precision;
+use sbmoe_kernels::{Directions, Precision};
 use sbmoe_model::moe::{BlockKind, Combine, Sides, TrainGate};
 use sbmoe_train::{Batching, Keep};
 
@@ -11,6 +11,7 @@ impl Default for RunConfig {
     fn default() -> Self {
         Self {
             data: None,
+            pairs: None,
             model: None,
             revision: None,
             // What the encoder was made for.
@@ -64,6 +65,13 @@ impl Default for RunConfig {
             mask_positives: true,
             negatives: 1,
             train_queries: 0,
+            // What is searched for in the end are documents.
+            directions: Directions::OneWay,
+            distill: None,
+            teacher: None,
+            distill_loss: None,
+            distill_temperature: None,
+            distill_weight: None,
             validation: None,
             validation_from: ValidationFrom::Auto,
             hold_out: HoldOut::Disjoint,

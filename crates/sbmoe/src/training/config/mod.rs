@@ -11,7 +11,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use sbmoe_index::Similarity;
-use sbmoe_kernels::Precision;
+use sbmoe_kernels::{Directions, Precision};
 use sbmoe_model::moe::{BlockKind, Combine, Gate, Sides, Start, TrainGate};
 use sbmoe_train::{Batching, Keep, Schedule};
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,25 @@ pub enum HoldOut {
     Random,
 }
 
+/// How the trained model's scores are compared with a teacher's ([`sbmoe_kernels::DistillLoss`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DistillBy {
+    /// As distributions over each query's documents.
+    Kl,
+    /// By the margins between each query's positive and its other documents.
+    MarginMse,
+}
+
+impl fmt::Display for DistillBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kl => "kl",
+            Self::MarginMse => "margin-mse",
+        })
+    }
+}
+
 /// What `sbmoe train` does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,6 +74,8 @@ pub enum HoldOut {
 pub struct RunConfig {
     /// The collection's folder.
     pub data: Option<PathBuf>,
+    /// A file of training pairs or triplets ([`sbmoe_ir::pairs`]), in place of a collection.
+    pub pairs: Option<PathBuf>,
     /// A model folder, or a name on the hub.
     pub model: Option<String>,
     /// Branch, tag or commit of a model on the hub; its main branch when absent.
@@ -145,6 +166,20 @@ pub struct RunConfig {
     /// The most training queries, drawn by the seed; 0 for all.
     pub train_queries: usize,
 
+    /// Whether only queries look for their documents in the loss, or these for their queries, too.
+    pub directions: Directions,
+    /// A file of a teacher's scores ([`sbmoe_ir::scores`]), which are learned from besides the judgments.
+    pub distill: Option<PathBuf>,
+    /// A teacher in place of its scores: a model folder, or a name on the hub.
+    pub teacher: Option<String>,
+    /// How scores are compared with the teacher's; when absent, `kl`.
+    pub distill_loss: Option<DistillBy>,
+    /// The teacher's scores are divided by this where their distribution is taken; when absent, .05 for a teacher model that
+    /// compares by cosine and 1 else.
+    pub distill_temperature: Option<f64>,
+    /// Weight of the distillation loss beside the contrastive one; when absent, 1.
+    pub distill_weight: Option<f64>,
+
     /// The part of the training queries that is held out where there are no dev judgments; 0 for no validation at all; when
     /// absent, `folds` where they serve, else 200 queries or a fifth of all, whichever is fewer.
     pub validation: Option<f64>,
@@ -187,7 +222,9 @@ impl RunConfig {
 
     /// What the run's results depend on, for its identity: everything but where files lie and how often they are written.
     pub(super) fn shape(&self) -> Self {
-        Self { data: None, model: None, revision: None, checkpoint_seconds: 0.0, ..self.clone() }
+        let (data, pairs, distill) = (None, None, None);
+        let (model, revision, teacher) = (None, None, None);
+        Self { data, pairs, distill, model, revision, teacher, checkpoint_seconds: 0.0, ..self.clone() }
     }
 }
 

@@ -1,10 +1,10 @@
 //! What follows from a configuration's values: those that were left out, and what the libraries are told.
 
-use sbmoe_kernels::Directions;
+use sbmoe_kernels::DistillLoss;
 use sbmoe_model::moe::{BlockConfig, BlockKind, Combine, Gate, Start, TrainGate};
-use sbmoe_train::{Schedule, TrainConfig};
+use sbmoe_train::{Distill, Schedule, TrainConfig};
 
-use super::RunConfig;
+use super::{DistillBy, RunConfig};
 
 impl RunConfig {
     /// The gate in use: the one asked for, else what the training gate is meant for.
@@ -92,14 +92,43 @@ impl RunConfig {
         }
     }
 
+    /// How scores are compared with the teacher's, resolved.
+    pub fn distill_loss(&self) -> DistillBy {
+        self.distill_loss.unwrap_or(DistillBy::Kl)
+    }
+
+    /// The temperature of a teacher that compares by cosine, or otherwise.
+    pub fn distill_temperature(&self, by_cosine: bool) -> f64 {
+        self.distill_temperature.unwrap_or(if by_cosine { 0.05 } else { 1.0 })
+    }
+
+    /// What is learned from the teacher; `None` without one. The temperature of a teacher model is settled by
+    /// [`RunConfig::settle_distillation`].
+    pub fn distillation(&self) -> Option<Distill> {
+        let loss = match self.distill_loss() {
+            DistillBy::Kl => DistillLoss::Kl { temperature: self.distill_temperature(false) },
+            DistillBy::MarginMse => DistillLoss::MarginMse,
+        };
+        let has_teacher = self.distill.is_some() || self.teacher.is_some();
+        has_teacher.then(|| Distill { loss, weight: self.distill_weight.unwrap_or(1.0) })
+    }
+
+    /// Writes down what follows from the teacher: whether it is a model that compares by cosine.
+    pub(in crate::training) fn settle_distillation(&mut self, by_cosine: bool) {
+        let Some(Distill { weight, .. }) = self.distillation() else { return };
+        let loss = self.distill_loss();
+        self.distill_temperature = (loss == DistillBy::Kl).then(|| self.distill_temperature(by_cosine));
+        (self.distill_loss, self.distill_weight) = (Some(loss), Some(weight));
+    }
+
     /// What the training library is told of a run of `steps` whose vectors are compared by cosine, or as they are.
     pub fn train_config(&self, by_cosine: bool, steps: u64) -> TrainConfig {
         TrainConfig {
             epochs: self.epochs(),
             stop_after: None,
             batch_size: self.batch_size,
-            directions: Directions::OneWay,
-            distill: None,
+            directions: self.directions,
+            distill: self.distillation(),
             batching: self.batching,
             anchor: self.anchor,
             temperature: self.temperature(by_cosine),

@@ -13,6 +13,7 @@ Derived from collections in DIR (`--shared`), which holds BEIR folders of those 
 
     pubmedqa  PubMedQA with 100 of its training queries held out as dev
     scifact5  SciFact's judged queries divided anew, without documents that two splits share
+    medquad4k MedQuAD, drawn: 4 000 documents, 1 000 training queries
 
 Positives of the splits are disjoint, and so are near copies of them.  The same versions give the same bytes.
 OUT/NAME/README.txt says what it was made from, the licence and the sizes.  Needs nothing but Python's own library.
@@ -25,7 +26,7 @@ from pathlib import Path
 from retrieval_collections import debian, derived, icd, python_code, wordnet
 
 MADE = {"pycode": python_code.make, "debdesc": debian.make, "icd10": icd.make, "wordnet": wordnet.make}
-DERIVED = {"pubmedqa": (derived.pubmedqa, "pubmedqa"), "scifact5": (derived.scifact5, "scifact")}
+DERIVED = {"pubmedqa": (derived.pubmedqa, "pubmedqa"), "scifact5": (derived.scifact5, "scifact"), "medquad4k": (derived.medquad4k, "medquad")}
 
 
 def main() -> None:

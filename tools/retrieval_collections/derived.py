@@ -1,5 +1,6 @@
 """Collections derived from others: the same texts with other judgments for training, validation and test."""
 
+import random
 from pathlib import Path
 
 from beir_folder import read_lines, read_qrels
@@ -44,3 +45,23 @@ def scifact5(source: Path, folder: Path) -> None:
     about = "SciFact, all judged queries divided anew: queries that share a positive stay together, and a hash of the "
     about += "first one's id sends 60 % to train, 15 % to dev, 25 % to test.\n" + (source / "README.txt").read_text()
     save(folder, corpus, queries, {split: rows(judged, chosen) for split, chosen in qrels.items()}, about)
+
+
+def medquad4k(source: Path, folder: Path) -> None:
+    """MedQuAD, drawn: 1 000 training, 300 dev and 400 test queries over 4 000 documents, which take a minute to encode."""
+    corpus, queries = texts(source)
+    draw, qrels, kept = random.Random(1), {}, set()
+    for split, count in (("train", 1000), ("dev", 300), ("test", 400)):
+        judged = read_qrels(source / "qrels" / f"{split}.tsv")
+        drawn = sorted(judged)
+        draw.shuffle(drawn)
+        qrels[split] = rows(judged, drawn[:count])
+        kept.update(document for _, document, _ in qrels[split])
+    others = [document["_id"] for document in corpus if document["_id"] not in kept]
+    draw.shuffle(others)
+    kept.update(others[: max(0, 4000 - len(kept))])
+    asked = {query for split in qrels.values() for query, _, _ in split}
+    about = "MedQuAD, drawn: 1 000 training, 300 dev, 400 test queries, their documents and others up to 4 000.\n"
+    about += (source / "README.txt").read_text()
+    corpus = [document for document in corpus if document["_id"] in kept]
+    save(folder, corpus, {query: text for query, text in queries.items() if query in asked}, qrels, about)

@@ -9,6 +9,12 @@ use super::gate::{GateLayers, KeptGate};
 use super::{Block, Draws, Routed, TrainGate};
 use crate::parameters::{AffineIds, Span, Tensors, no_gradients};
 
+/// The gradients of the gate's three layers; none without a gate.
+type OfGate<'a, B> = Option<[AffineGradient<'a, B>; 3]>;
+
+/// Those of each expert's layers.
+type OfExperts<'a, B> = Vec<Vec<AffineGradient<'a, B>>>;
+
 /// What a training forward kept for [`Block::backward`].
 #[derive(Debug)]
 pub struct KeptBlock<B> {
@@ -162,10 +168,7 @@ impl Block {
     }
 
     /// Where the gradients of the gate's layers and of each expert's go.
-    fn split<'a, B>(
-        &self,
-        gradients: &'a mut Span<'_, B>,
-    ) -> (Option<[AffineGradient<'a, B>; 3]>, Vec<Vec<AffineGradient<'a, B>>>) {
+    fn split<'a, B>(&self, gradients: &'a mut Span<'_, B>) -> (OfGate<'a, B>, OfExperts<'a, B>) {
         let of_gate = self.gate.iter().flat_map(GateLayers::layers);
         let layers: Vec<AffineIds> = of_gate.chain(self.experts.iter().flat_map(Expert::layers)).collect();
         let mut each = gradients.affines(&layers).into_iter();

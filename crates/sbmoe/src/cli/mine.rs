@@ -179,9 +179,8 @@ impl Mine {
                 "`{path}`: line 1 is skipped as the header, but it is a judgment: `{judgment}`"
             ));
         }
-        let corpus_file = |path: &PathBuf| match path.is_dir() {
-            true => Collection::open(path)?.corpus_file(),
-            false => Ok(path.clone()),
+        let corpus_file = |path: &PathBuf| {
+            if path.is_dir() { Collection::open(path)?.corpus_file() } else { Ok(path.clone()) }
         };
         let corpus = self.corpus.as_ref().map(corpus_file).transpose()?;
         let texts = corpus.map(|file| PositiveTexts::read(&file, &qrels)).transpose()?;

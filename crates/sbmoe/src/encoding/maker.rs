@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use sbmoe_index::Similarity;
 use sbmoe_kernels::{Cpu, Ops as _, Precision};
 use sbmoe_model::folder;
-use sbmoe_model::moe::{BlockKind, Gate, Side, text_key};
+use sbmoe_model::moe::{Block, BlockKind, Gate, Side, text_key};
 use sbmoe_model::retriever::Retriever;
 
 use crate::sha256::Sha256Hex;
@@ -126,7 +126,7 @@ impl VectorMaker {
 
     /// The gate that texts of `side` pass, by its name in manifests: `none` where no mixture of experts serves them.
     pub fn gate_name(&self, side: Side) -> String {
-        let block = self.retriever.architecture.block.as_ref().map(|block| block.config());
+        let block = self.retriever.architecture.block.as_ref().map(Block::config);
         let has_gate =
             block.is_some_and(|block| block.kind == BlockKind::Experts && block.sides.include(side));
         self.gate.filter(|_| has_gate).map_or_else(|| "none".to_owned(), |gate| gate.to_string())

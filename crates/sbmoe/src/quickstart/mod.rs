@@ -159,7 +159,8 @@ fn trained(report: &TrainReport) -> String {
         (Some(best), Some(before)) => format!(", {MEASURE} of the dev queries {before:.4} → {best:.4}"),
         _ => String::new(),
     };
-    format!("training: {} steps in {:.0} s{score}", report.steps, report.seconds)
+    let kept = report.kept.map_or_else(String::new, |kept| format!("; kept: {kept}"));
+    format!("training: {} steps in {:.0} s{score}{kept}", report.steps, report.seconds)
 }
 
 /// The observer asked to stop.

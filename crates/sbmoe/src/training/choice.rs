@@ -32,7 +32,7 @@ pub(super) struct Ended {
 /// Chooses, saves the model and beside it the state that was not chosen, and completes the report.
 pub(super) fn save(
     run: &mut Prepared,
-    ended: Ended,
+    ended: &Ended,
     (baseline, data, config): (Option<&Baseline>, &Data<'_>, &TrainConfig),
     (journal, groups): (&Journal, &Groups),
     report: &mut TrainReport,
@@ -41,8 +41,7 @@ pub(super) fn save(
     let per_epoch = (data.examples.queries.len().div_ceil(config.batch_size.max(1)) as u64).max(1);
     let last = Kept::Epoch((ended.steps / per_epoch) as usize);
     report.last = journal.last_score();
-    let kept = match (baseline, &ended) {
-        (None, _) => last,
+    let kept = match (baseline, ended) {
         (Some(baseline), Ended { folds: Some(folds), .. }) => {
             let (seen, unseen) = baseline.groups(&folds.values);
             report.judged(baseline, folds.score, folds.gain, (seen, unseen));
@@ -66,7 +65,8 @@ pub(super) fn save(
             }
             if config.keep == Keep::Best { Kept::Epoch((step / per_epoch) as usize) } else { last }
         }
-        (Some(_), _) => last,
+        // Nobody judged the states.
+        _ => last,
     };
     let is_worse = report.gain.is_some_and(|gain| !gain.exceeds(run.config.accept));
     if config.keep == Keep::Best && is_worse {

@@ -81,7 +81,9 @@ pub(super) fn normalize(hidden: usize, vectors: &mut [f32]) {
     for row in vectors.chunks_exact_mut(hidden) {
         let norm = row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
         if norm > 0.0 {
-            row.iter_mut().for_each(|value| *value = (f64::from(*value) / norm) as f32);
+            for value in row {
+                *value = (f64::from(*value) / norm) as f32;
+            }
         }
     }
 }

@@ -52,9 +52,9 @@ struct ValidationLine {
     validation: bool,
     /// Epochs done.
     epoch: usize,
-    /// Steps done.
+    /// Steps done; 0 for the encoder alone, and for what folds find together.
     step: u64,
-    /// In-batch loss, in nats; none for the encoder alone.
+    /// In-batch loss, in nats; none for the encoder alone and for folds.
     loss: Option<f64>,
     #[serde(rename = "nDCG@10")]
     score: f64,
@@ -100,8 +100,9 @@ impl Journal {
         let (last_step, last_epoch) =
             position.map_or((0, None), |position| (position.steps, Some(position.epoch)));
         let steps: Vec<StepLine> = cut(&folder.steps(), |line: &StepLine| line.step <= last_step)?;
+        // What folds found was written before the first checkpoint, for epochs beyond it too.
         let validations: Vec<ValidationLine> = cut(&folder.validations(), |line: &ValidationLine| {
-            last_epoch.is_some_and(|last| line.epoch <= last)
+            last_epoch.is_some_and(|last| line.epoch <= last || line.step == 0)
         })?;
         let mut events = EventFile::replace(&folder.tensorboard(), now())?;
         steps.iter().try_for_each(|line| line.show(&mut events))?;
@@ -123,7 +124,7 @@ impl Journal {
         self.best
     }
 
-    /// What the last validation before this session scored, if there was one.
+    /// What the last validation scored, of this session or one before it.
     pub(super) fn last_score(&self) -> Option<f64> {
         self.last_score
     }
@@ -172,6 +173,7 @@ impl Journal {
         if best {
             self.best = Some(line.as_best());
         }
+        self.last_score = Some(score);
         self.put(line)
     }
 

@@ -116,6 +116,11 @@ fn work(mut run: Prepared, report: &mut TrainReport, observe: &mut Observer<'_>)
     for line in report::plan(&run, &examples, held_out.as_ref(), &groups) {
         tell(observe, Progress::Note(line))?;
     }
+    if held_out.is_none() {
+        let text = "nothing says whether this is better than the encoder; leave out `--validation 0`, and queries are held \
+                    out";
+        tell(observe, Progress::Warning(text.to_owned()))?;
+    }
     let beginnings: Vec<String> =
         anchored.iter().map(|&place| run.documents.beginnings[place as usize].clone()).collect();
     let inputs = inputs(&run, &beginnings, observe)?;
@@ -177,7 +182,7 @@ fn work(mut run: Prepared, report: &mut TrainReport, observe: &mut Observer<'_>)
         Outcome::Finished { best, gain, steps } => Ended { best, gain, steps, folds },
     };
     (report.steps, report.finished) = (ended.steps, true);
-    choice::save(&mut run, ended, (baseline.as_ref(), &data, &config), (&journal, &groups), report, observe)
+    choice::save(&mut run, &ended, (baseline.as_ref(), &data, &config), (&journal, &groups), report, observe)
         .context("training is done, but its end cannot be computed; make room and run again with `--resume`")
 }
 

@@ -171,7 +171,9 @@ fn key(
         Side::Document => retriever.folder.prompts.document(),
     });
     hash.part(texts.len().to_string());
-    texts.iter().for_each(|text| hash.part(text));
+    for text in texts {
+        hash.part(text);
+    }
     hash.finish()
 }
 

@@ -176,7 +176,7 @@ impl Prepared {
 }
 
 fn set_head(retriever: &mut Retriever<Cpu>, config: &RunConfig, by_cosine: bool) {
-    let block = config.block(retriever.architecture.hidden());
+    let block = config.block(retriever.architecture.hidden(), by_cosine);
     retriever.set_head(block, by_cosine, (config.start(), config.seed));
     retriever.architecture.bert.set_precision(config.precision);
 }
@@ -248,7 +248,6 @@ pub fn unexpected_tensors(dir: &Path, names: &[String]) -> Option<String> {
 }
 
 /// Gives the retriever what is asked for, and the configuration what followed from the model.
-#[expect(clippy::float_cmp, reason = "a scale of exactly 1 changes nothing")]
 fn adapt(retriever: &mut Retriever<Cpu>, config: &mut RunConfig, observe: &mut Observer<'_>) -> Result<()> {
     let hidden = retriever.architecture.hidden();
     // Two lengths are the model's own, which a resumed run opens again.
@@ -272,7 +271,8 @@ fn adapt(retriever: &mut Retriever<Cpu>, config: &mut RunConfig, observe: &mut O
         let note = "the encoder was made to be compared by cosine; it is trained by dot product, as `--similarity dot` says";
         tell(observe, Progress::Note(note.to_owned()))?;
     }
-    if !by_cosine && config.input_scale != 1.0 {
+    config.input_scale = Some(config.input_scale(by_cosine));
+    if !by_cosine && config.input_scale != Some(1.0) {
         bail!(
             "`input_scale` is the length of the block's input where vectors are compared by cosine, but they are compared by \
              dot product; leave it out, or add `--similarity cos`"
@@ -286,10 +286,11 @@ fn adapt(retriever: &mut Retriever<Cpu>, config: &mut RunConfig, observe: &mut O
         tell(observe, Progress::Note(note))?;
     }
     if retriever.architecture.block.is_some() {
-        let instead = if config.block(hidden).is_some() { "replaced by a fresh one" } else { "left out" };
+        let instead =
+            if config.block(hidden, by_cosine).is_some() { "replaced by a fresh one" } else { "left out" };
         tell(observe, Progress::Warning(format!("the model's own block is {instead}")))?;
     }
-    if let Some(block) = config.block(hidden).filter(BlockConfig::has_gate) {
+    if let Some(block) = config.block(hidden, by_cosine).filter(BlockConfig::has_gate) {
         config.expert_width = Some(block.expert_width);
         config.gate = Some(block.gate);
         if hidden < 2 {

@@ -40,7 +40,7 @@ fn paper() -> RunConfig {
         rank: None,
         sides: Sides::Both,
         start: Some(Start::Random),
-        input_scale: 1.0,
+        input_scale: Some(1.0),
         residual: 1.0,
         experts: 6,
         expert_width: None,

@@ -35,6 +35,16 @@ impl Place {
         self.path("runs/quickstart").join(name)
     }
 
+    /// Puts a trained block in the place of what the quickstart's training kept, as if it had been better.
+    fn keep_trained(&self) {
+        let mut train = sbmoe();
+        train.args(["train", "--freeze-encoder", "--keep", "last", "--epochs", "2", "--lr", "0.01"]);
+        train.args(["--model", "tiny-bert", "--overwrite"]).current_dir(self.0.path());
+        train.arg("--data").arg(self.work("collection")).arg("--out").arg(self.work("run"));
+        succeeds(&mut train);
+        fs_err::remove_dir_all(self.work("index-sbmoe")).unwrap();
+    }
+
     /// The tiny encoder in the hub's cache, under the name that is looked for.
     fn fill_cache(&self) -> &'static str {
         const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -73,12 +83,20 @@ fn a_quickstart_trains_compares_and_answers_and_a_second_reuses_it() {
     let place = Place::new();
     write_model(place.0.path());
     let first = succeeds(&mut place.quickstart(&["--model", "tiny-bert"]));
+    assert!(stderr(&first).contains("; kept: encoder\n"), "{}", stderr(&first));
+    let kept = "it was kept as it came";
     let text = stdout(&first);
+    assert!(text.contains(kept) && text.contains("0 better, 0 worse, 135 equal"), "{text}");
+    assert!(!text.contains("expert "), "{text}");
+    place.keep_trained();
+    let first = succeeds(&mut place.quickstart(&["--model", "tiny-bert"]));
+    let text = stdout(&first);
+    assert!(!text.contains(kept), "{text}");
     for part in [
         "135 test queries over 270 passages",
         "encoder alone",
         "with the block",
-        "the block, against encoder alone: nDCG@10 ",
+        "the trained model, against encoder alone: nDCG@10 ",
         "expert ",
     ] {
         assert!(text.contains(part), "`{part}` is not in {text}");
@@ -261,15 +279,18 @@ fn an_encoder_that_normalises_is_also_compared_by_dot_product() {
     fs_err::create_dir(tiny.join("1_Pooling")).unwrap();
     let pooling = serde_json::json!({"word_embedding_dimension": 16, "pooling_mode_mean_tokens": true});
     fs_err::write(tiny.join("1_Pooling/config.json"), pooling.to_string()).unwrap();
-    let report = report(&succeeds(&mut place.quickstart(&["--model", "tiny-bert", "--json"])));
-    let systems = report["systems"].as_array().unwrap();
-    let facts: Vec<(&str, bool)> = systems
-        .iter()
-        .map(|system| (system["name"].as_str().unwrap(), system["normalized"].as_bool().unwrap()))
-        .collect();
-    let expected =
-        [("encoder alone", true), ("encoder alone, by dot product", false), ("with the block", false)];
-    assert_eq!(facts, expected);
+    let check = |trained: &str| {
+        let report = report(&succeeds(&mut place.quickstart(&["--model", "tiny-bert", "--json"])));
+        let fact = |system: &Value| {
+            (system["name"].as_str().unwrap().to_owned(), system["normalized"].as_bool().unwrap())
+        };
+        let facts: Vec<_> = report["systems"].as_array().unwrap().iter().map(fact).collect();
+        let expected = [("encoder alone", true), ("encoder alone, by dot product", false), (trained, true)];
+        assert_eq!(facts, expected.map(|(name, normalized)| (name.to_owned(), normalized)));
+    };
+    check("after training");
+    place.keep_trained();
+    check("with the block");
     assert!(place.work("run-encoder-dot.trec").exists());
 
     // The trained model is no encoder to start from.

@@ -32,10 +32,11 @@ impl Place {
         self.folder.path().join(name)
     }
 
-    /// A saved model with a block of three experts.
+    /// A saved model with a block of three experts, better than the encoder or not.
     fn trained(&self) -> PathBuf {
         let mut command = sbmoe();
         command.args(["train", "--freeze-encoder", "--epochs", "3", "--experts", "3", "--batch-size", "4"]);
+        command.args(["--keep", "last", "--lr", "0.01"]);
         command
             .arg("--data")
             .arg(&self.data)

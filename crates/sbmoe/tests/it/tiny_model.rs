@@ -10,7 +10,7 @@ use sbmoe_kernels::{Key, Pooling};
 use sbmoe_model::architecture::Architecture;
 use sbmoe_model::checkpoint::{NamedTensor, write_safetensors};
 use sbmoe_model::folder::BertConfig;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// An animal, where it lives, what it eats, what it is known for: a document each.
@@ -53,6 +53,43 @@ impl Place {
         let (data, model) = (write_collection(folder.path()), write_model(folder.path()));
         Self { folder, data, model }
     }
+
+    /// Three questions about each animal take the place of the queries: question `3 a + k` asks about animal `a`. No split
+    /// judges any of them yet.
+    pub(crate) fn ask_everything(&self) {
+        let mut queries = String::new();
+        for (place, animal) in ANIMALS.iter().enumerate() {
+            for kind in 0..3 {
+                let id = format!("q{}", 3 * place + kind);
+                writeln!(queries, "{}", json!({"_id": id, "text": question(kind, animal)})).unwrap();
+            }
+        }
+        fs_err::write(self.data.join("queries.jsonl"), queries).unwrap();
+        for split in ["train", "dev", "test"] {
+            fs_err::remove_file(self.data.join(format!("qrels/{split}.tsv"))).unwrap();
+        }
+    }
+
+    /// The judgments of a split: questions with the animals that answer them.
+    pub(crate) fn judge(&self, split: &str, answers: impl IntoIterator<Item = (usize, usize)>) {
+        let mut qrels = "query-id\tcorpus-id\tscore\n".to_owned();
+        for (question, animal) in answers {
+            writeln!(qrels, "q{question}\td{}\t1", animal + 1).unwrap();
+        }
+        fs_err::write(self.data.join(format!("qrels/{split}.tsv")), qrels).unwrap();
+    }
+}
+
+/// How many animals, and documents, there are.
+pub(crate) const N_ANIMALS: usize = ANIMALS.len();
+
+/// A question that one animal answers.
+fn question(kind: usize, [_, home, food, fame]: &[&str; 4]) -> String {
+    match kind {
+        0 => format!("what feeds on {food}"),
+        1 => format!("which animal do people know for {fame}"),
+        _ => format!("who lives among {home}"),
+    }
 }
 
 /// A BEIR folder of 20 documents and 12 training, 4 dev and 4 test queries.
@@ -60,7 +97,7 @@ pub(crate) fn write_collection(parent: &Path) -> PathBuf {
     let folder = parent.join("animals");
     fs_err::create_dir_all(folder.join("qrels")).unwrap();
     let (mut corpus, mut queries) = (String::new(), String::new());
-    for (number, [animal, home, food, fame]) in (1..).zip(ANIMALS) {
+    for (number, facts @ [animal, home, food, fame]) in (1..).zip(&ANIMALS) {
         let text = format!("It lives among {home} and feeds on {food}; people know it for {fame}.");
         writeln!(
             corpus,
@@ -68,12 +105,8 @@ pub(crate) fn write_collection(parent: &Path) -> PathBuf {
             json!({"_id": format!("d{number}"), "title": format!("The {animal}"), "text": text})
         )
         .unwrap();
-        let text = match number % 3 {
-            0 => format!("what feeds on {food}"),
-            1 => format!("which animal do people know for {fame}"),
-            _ => format!("who lives among {home}"),
-        };
-        writeln!(queries, "{}", json!({"_id": format!("q{number}"), "text": text})).unwrap();
+        writeln!(queries, "{}", json!({"_id": format!("q{number}"), "text": question(number % 3, facts)}))
+            .unwrap();
     }
     fs_err::write(folder.join("corpus.jsonl"), corpus).unwrap();
     fs_err::write(folder.join("queries.jsonl"), queries).unwrap();
@@ -93,9 +126,16 @@ pub(crate) fn write_collection(parent: &Path) -> PathBuf {
 
 /// A Hugging Face folder with a random BERT: 2 layers, hidden size 16, 2 heads, 64 positions.
 pub(crate) fn write_model(parent: &Path) -> PathBuf {
+    let glue = "the it lives among and feeds on people know for what which animal do who . ;";
+    write_model_of(parent, ANIMALS.iter().flatten().copied().chain(glue.split(' ')).collect())
+}
+
+/// The same encoder with a vocabulary of other words.
+pub(crate) fn write_model_of(parent: &Path, words: BTreeSet<&str>) -> PathBuf {
     let folder = parent.join("tiny-bert");
     fs_err::create_dir_all(&folder).unwrap();
-    let vocabulary = vocabulary();
+    let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+    let vocabulary: Vec<&str> = special.into_iter().chain(words).collect();
     let config = json!({
         "model_type": "bert",
         "vocab_size": vocabulary.len(),
@@ -131,9 +171,18 @@ fn random(name: &str, count: usize) -> Vec<f32> {
     (0..count as u64).map(|place| (0.3 * key.with(place).normal()) as f32).collect()
 }
 
-fn vocabulary() -> Vec<String> {
-    let glue = "the it lives among and feeds on people know for what which animal do who . ;";
-    let words: BTreeSet<&str> = ANIMALS.iter().flatten().copied().chain(glue.split(' ')).collect();
-    let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
-    special.into_iter().chain(words).map(str::to_owned).collect()
+/// Makes a model's folder one of sentence-transformers, with these modules; it says nothing of similarity.
+pub(crate) fn write_modules(folder: &Path, classes: &[&str]) {
+    let module = |(idx, class): (usize, &&str)| {
+        let path = if idx == 0 { String::new() } else { format!("{idx}_{class}") };
+        json!({"idx": idx, "name": "", "path": path, "type": format!("sentence_transformers.models.{class}")})
+    };
+    let modules: Value = classes.iter().enumerate().map(module).collect();
+    for (name, content) in
+        [("modules.json", modules), ("1_Pooling/config.json", json!({"pooling_mode": "mean"}))]
+    {
+        let path = folder.join(name);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, content.to_string()).unwrap();
+    }
 }

@@ -59,7 +59,7 @@ pub(super) struct Switches {
     #[serde(skip_serializing_if = "Option::is_none")]
     start: Option<Start>,
 
-    /// Length of the block's input where vectors are compared by cosine [default: 1]
+    /// Length of the block's input where vectors are compared by cosine [default: 4 where --combine normalises, else 1]
     #[arg(long, value_name = "S", help_heading = "Block")]
     #[serde(skip_serializing_if = "Option::is_none")]
     input_scale: Option<f64>,
@@ -89,7 +89,7 @@ pub(super) struct Switches {
     #[serde(skip_serializing_if = "Option::is_none")]
     gate: Option<Gate>,
 
-    /// How experts join the encoder's vector: normalize-mixture, normalize-experts or sum [default: sum]
+    /// How experts join the encoder's vector: normalize-mixture, normalize-experts or sum [default: normalize-mixture]
     #[arg(long, value_name = "HOW", help_heading = "Block")]
     #[serde(skip_serializing_if = "Option::is_none")]
     combine: Option<Combine>,
@@ -145,7 +145,7 @@ pub(super) struct Switches {
     #[serde(skip_serializing_if = "Option::is_none")]
     lr: Option<f64>,
 
-    /// Learning rate of the encoder [default: 1e-4]
+    /// Learning rate of the encoder [default: 2e-5]
     #[arg(long, value_name = "RATE", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     encoder_lr: Option<f64>,

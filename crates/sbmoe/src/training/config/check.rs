@@ -43,7 +43,7 @@ impl RunConfig {
         let above_zero = [
             ("temperature", temperature),
             ("epsilon", self.epsilon),
-            ("input_scale", self.input_scale),
+            ("input_scale", self.input_scale.unwrap_or(1.0)),
             ("distill_temperature", self.distill_temperature.unwrap_or(1.0)),
             ("distill_weight", self.distill_weight.unwrap_or(1.0)),
         ];

@@ -70,6 +70,7 @@ impl fmt::Display for DistillBy {
 /// What `sbmoe train` does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct RunConfig {
     /// The collection's folder.
     pub data: Option<PathBuf>,
@@ -94,8 +95,9 @@ pub struct RunConfig {
     /// Where the block starts: at the encoder, or as PyTorch's layers; when absent, at the encoder where the combination
     /// can (`sum`, or a linear map).
     pub start: Option<Start>,
-    /// The length that the block's input has where vectors are compared by cosine.
-    pub input_scale: f64,
+    /// The length that the block's input has where vectors are compared by cosine; when absent, 4 where what the block adds
+    /// has a length of its own (`combine` normalises), else 1.
+    pub input_scale: Option<f64>,
     /// What the block's term is multiplied by in use.
     pub residual: f64,
     /// Experts; 0 fine-tunes the encoder without a block.

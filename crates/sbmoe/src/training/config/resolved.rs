@@ -45,6 +45,12 @@ impl RunConfig {
         self.start.unwrap_or(if can_be_zero { Start::Zero } else { Start::Random })
     }
 
+    /// The length of the block's input where vectors are compared by cosine, resolved.
+    pub fn input_scale(&self, by_cosine: bool) -> f64 {
+        let normalizes = self.block == BlockKind::Experts && self.combine != Combine::Sum;
+        self.input_scale.unwrap_or(if by_cosine && normalizes { 4.0 } else { 1.0 })
+    }
+
     /// The temperature for vectors that are compared by cosine, or as they are.
     pub fn temperature(&self, by_cosine: bool) -> f64 {
         self.temperature.unwrap_or(if by_cosine { 0.05 } else { 1.0 })
@@ -60,12 +66,13 @@ impl RunConfig {
         self.warmup_steps.unwrap_or(if self.freeze_encoder { 0 } else { steps.div_ceil(10) })
     }
 
-    /// The block behind an encoder of hidden size `hidden`; `None` without experts.
-    pub fn block(&self, hidden: usize) -> Option<BlockConfig> {
+    /// The block behind an encoder of hidden size `hidden` whose vectors are compared by cosine, or as they are; `None`
+    /// without experts.
+    pub fn block(&self, hidden: usize, by_cosine: bool) -> Option<BlockConfig> {
         let shared = BlockConfig {
             seed: self.seed,
             sides: self.sides,
-            input_scale: self.input_scale,
+            input_scale: self.input_scale(by_cosine),
             residual: self.residual,
             ..BlockConfig::linear(hidden, self.rank)
         };
@@ -162,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_block_starts_at_the_encoder_where_its_combination_can() {
-        let start = |combine, start| RunConfig { combine, start, ..RunConfig::default() }.start();
+        let start = |combine, start| RunConfig { start, combine, ..RunConfig::default() }.start();
         assert_eq!(start(Combine::Sum, None), Start::Zero);
         assert_eq!(start(Combine::NormalizeMixture, None), Start::Random);
         assert_eq!(start(Combine::Sum, Some(Start::Random)), Start::Random);

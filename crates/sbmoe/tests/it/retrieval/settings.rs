@@ -55,7 +55,7 @@ impl Place {
     /// A file of the model that is trained from the encoder, without its encoder being touched, and what was said.
     fn kept(&self, name: &str) -> (Value, String) {
         let mut command = sbmoe();
-        command.args(["train", "--freeze-encoder", "--epochs", "1", "--overwrite"]);
+        command.args(["train", "--freeze-encoder", "--epochs", "1", "--keep", "last", "--overwrite"]);
         command.arg("--data").arg(&self.data).arg("--model").arg(&self.encoder);
         let output = succeeds(command.arg("--out").arg(self.path("run")));
         let file = bytes(&self.path("run").join("model").join(name));

@@ -2,14 +2,12 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::killed::{has_lines, kill_when, resumed};
 use super::{assert_same_weights, lines, weights};
-use crate::program::{bytes, fails, sbmoe, stderr, succeeds};
+use crate::program::{bytes, fails, stderr, succeeds};
 use crate::tiny_model::{Place, write_model};
 
 /// Keeps what was trained, whatever it scores.
@@ -17,7 +15,7 @@ const LAST: [&str; 4] = ["--keep", "last", "--seed", "3"];
 
 impl Place {
     /// A teacher's scores as a table: of each training query's positive and of nine other documents.
-    fn scores(&self) -> String {
+    fn score_file(&self) -> String {
         let mut text = "query-id\tcorpus-id\tscore\n".to_owned();
         for query in 1..=12 {
             writeln!(text, "q{query}\td{query}\t9").unwrap();
@@ -27,10 +25,10 @@ impl Place {
                 writeln!(text, "q{query}\td{document}\t{score}").unwrap();
             }
         }
-        self.file("scores.tsv", &text)
+        self.file_of("scores.tsv", &text)
     }
 
-    fn file(&self, name: &str, text: &str) -> String {
+    fn file_of(&self, name: &str, text: &str) -> String {
         let path = self.run(name);
         fs_err::write(&path, text).unwrap();
         path.display().to_string()
@@ -67,7 +65,7 @@ fn environment(run: &Path) -> Value {
 #[test]
 fn every_switch_of_the_objective_changes_the_model() {
     let place = Place::new();
-    let (scores, teacher) = (place.scores(), place.teacher());
+    let (scores, teacher) = (place.score_file(), place.teacher());
     let taught = ["--distill", &scores, "--negatives", "4"];
     let variants: [&[&str]; 8] = [
         &[],
@@ -96,7 +94,7 @@ fn every_switch_of_the_objective_changes_the_model() {
 #[test]
 fn distillation_from_scores_and_from_a_model_comes_nearer_to_the_teacher() {
     let place = Place::new();
-    let (scores, teacher) = (place.scores(), place.teacher());
+    let (scores, teacher) = (place.score_file(), place.teacher());
     let of_scores = ["--distill", scores.as_str(), "--negatives", "4"];
     let of_model = ["--teacher", teacher.as_str(), "--distill-temperature", "1"];
     let margins = ["--distill-loss", "margin-mse"];
@@ -129,7 +127,7 @@ fn distillation_from_scores_and_from_a_model_comes_nearer_to_the_teacher() {
 #[test]
 fn json_lines_of_scores_are_the_same_teacher() {
     let place = Place::new();
-    let table = place.scores();
+    let table = place.score_file();
     let rows = fs_err::read_to_string(&table).unwrap();
     let mut text = String::new();
     for row in rows.lines().skip(1) {
@@ -138,7 +136,7 @@ fn json_lines_of_scores_are_the_same_teacher() {
         writeln!(text, "{{\"query-id\": \"{query}\", \"corpus-id\": \"{document}\", \"score\": {score}}}")
             .unwrap();
     }
-    let json = place.file("scores.jsonl", &text);
+    let json = place.file_of("scores.jsonl", &text);
     succeeds(&mut place.train("table", &[&LAST[..], &["--distill", &table]].concat()));
     succeeds(&mut place.train("json", &[&LAST[..], &["--distill", &json]].concat()));
     assert_same_weights(&place.run("table"), &place.run("json"));
@@ -162,7 +160,7 @@ fn a_teachers_vectors_are_stored_beside_the_runs() {
 #[test]
 fn folds_and_a_training_on_everything_learn_from_the_teacher_too() {
     let place = Place::new();
-    let (scores, teacher) = (place.scores(), place.teacher());
+    let (scores, teacher) = (place.score_file(), place.teacher());
     fs_err::remove_file(place.data.join("qrels/dev.tsv")).unwrap();
     for (name, source) in [("scores", ["--distill", &scores]), ("model", ["--teacher", &teacher])] {
         // Whatever is gained is enough.
@@ -177,7 +175,7 @@ fn folds_and_a_training_on_everything_learn_from_the_teacher_too() {
 #[test]
 fn distillation_does_not_show_threads_or_a_kill() {
     let place = Place::new();
-    let (scores, teacher) = (place.scores(), place.teacher());
+    let (scores, teacher) = (place.score_file(), place.teacher());
     for (name, source) in [("scores", ["--distill", &scores]), ("model", ["--teacher", &teacher])] {
         let arguments =
             [&LAST[..], &["--directions", "both", "--set", "epochs=60", "--patience", "0"], &source].concat();
@@ -185,18 +183,9 @@ fn distillation_does_not_show_threads_or_a_kill() {
         succeeds(&mut place.train(&whole, &[&arguments[..], &["--threads", "1"]].concat()));
 
         let killed = place.run(name);
-        let often = ["--threads", "2", "--set", "checkpoint_seconds=0"];
-        let mut command = place.train(name, &[&arguments[..], &often].concat());
-        let mut child = command.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-        let (journal, start) = (killed.join("train.jsonl"), Instant::now());
-        let written = || fs_err::read_to_string(&journal).map_or(0, |text| text.lines().count());
-        while written() < 25 && start.elapsed() < Duration::from_mins(1) {
-            sleep(Duration::from_millis(1));
-        }
-        child.kill().unwrap();
-        assert!(!child.wait().unwrap().success(), "the run was over before it could be killed");
-        let mut resume = sbmoe();
-        let output = succeeds(resume.args(["train", "--resume", "--out"]).arg(&killed));
+        let command = place.train(name, &[&arguments[..], &["--threads", "2"]].concat());
+        kill_when(command, has_lines(killed.join("train.jsonl"), 25));
+        let output = resumed(&killed);
         assert!(stderr(&output).contains("resuming after step "), "{}", stderr(&output));
         assert_same_weights(&place.run(&whole), &killed);
         let losses = |run: &PathBuf| -> Vec<Value> {
@@ -210,7 +199,7 @@ fn distillation_does_not_show_threads_or_a_kill() {
 fn scores_that_cannot_be_learned_from_are_refused_before_anything_is_written() {
     let place = Place::new();
     let check = |text: &str, expected: &str| {
-        let file = place.file("scores.tsv", text);
+        let file = place.file_of("scores.tsv", text);
         for frozen in [&[][..], &["--freeze-encoder"]] {
             let message = fails(&mut place.train("run", &[&["--distill", &file], frozen].concat()));
             assert!(message.contains(expected), "`{expected}` is not in {message}");

@@ -15,7 +15,7 @@ const LAST: [&str; 4] = ["--keep", "last", "--seed", "3"];
 
 impl Place {
     /// A teacher's scores as a table: of each training query's positive and of nine other documents.
-    fn score_file(&self) -> String {
+    fn scores_file(&self) -> String {
         let mut text = "query-id\tcorpus-id\tscore\n".to_owned();
         for query in 1..=12 {
             writeln!(text, "q{query}\td{query}\t9").unwrap();
@@ -65,7 +65,7 @@ fn environment(run: &Path) -> Value {
 #[test]
 fn every_switch_of_the_objective_changes_the_model() {
     let place = Place::new();
-    let (scores, teacher) = (place.score_file(), place.teacher());
+    let (scores, teacher) = (place.scores_file(), place.teacher());
     let taught = ["--distill", &scores, "--negatives", "4"];
     let variants: [&[&str]; 8] = [
         &[],
@@ -94,7 +94,7 @@ fn every_switch_of_the_objective_changes_the_model() {
 #[test]
 fn distillation_from_scores_and_from_a_model_comes_nearer_to_the_teacher() {
     let place = Place::new();
-    let (scores, teacher) = (place.score_file(), place.teacher());
+    let (scores, teacher) = (place.scores_file(), place.teacher());
     let of_scores = ["--distill", scores.as_str(), "--negatives", "4"];
     let of_model = ["--teacher", teacher.as_str(), "--distill-temperature", "1"];
     let margins = ["--distill-loss", "margin-mse"];
@@ -127,7 +127,7 @@ fn distillation_from_scores_and_from_a_model_comes_nearer_to_the_teacher() {
 #[test]
 fn json_lines_of_scores_are_the_same_teacher() {
     let place = Place::new();
-    let table = place.score_file();
+    let table = place.scores_file();
     let rows = fs_err::read_to_string(&table).unwrap();
     let mut text = String::new();
     for row in rows.lines().skip(1) {
@@ -160,7 +160,7 @@ fn a_teachers_vectors_are_stored_beside_the_runs() {
 #[test]
 fn folds_and_a_training_on_everything_learn_from_the_teacher_too() {
     let place = Place::new();
-    let (scores, teacher) = (place.score_file(), place.teacher());
+    let (scores, teacher) = (place.scores_file(), place.teacher());
     fs_err::remove_file(place.data.join("qrels/dev.tsv")).unwrap();
     for (name, source) in [("scores", ["--distill", &scores]), ("model", ["--teacher", &teacher])] {
         // Whatever is gained is enough.
@@ -175,7 +175,7 @@ fn folds_and_a_training_on_everything_learn_from_the_teacher_too() {
 #[test]
 fn distillation_does_not_show_threads_or_a_kill() {
     let place = Place::new();
-    let (scores, teacher) = (place.score_file(), place.teacher());
+    let (scores, teacher) = (place.scores_file(), place.teacher());
     for (name, source) in [("scores", ["--distill", &scores]), ("model", ["--teacher", &teacher])] {
         let arguments =
             [&LAST[..], &["--directions", "both", "--set", "epochs=60", "--patience", "0"], &source].concat();

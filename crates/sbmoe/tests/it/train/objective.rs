@@ -2,14 +2,12 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::killed::{has_lines, kill_when, resumed};
 use super::{assert_same_weights, lines, weights};
-use crate::program::{bytes, fails, sbmoe, stderr, succeeds};
+use crate::program::{bytes, fails, stderr, succeeds};
 use crate::tiny_model::{Place, write_model};
 
 /// Keeps what was trained, whatever it scores.
@@ -27,10 +25,10 @@ impl Place {
                 writeln!(text, "q{query}\td{document}\t{score}").unwrap();
             }
         }
-        self.file("scores.tsv", &text)
+        self.file_of("scores.tsv", &text)
     }
 
-    fn file(&self, name: &str, text: &str) -> String {
+    fn file_of(&self, name: &str, text: &str) -> String {
         let path = self.run(name);
         fs_err::write(&path, text).unwrap();
         path.display().to_string()
@@ -138,7 +136,7 @@ fn json_lines_of_scores_are_the_same_teacher() {
         writeln!(text, "{{\"query-id\": \"{query}\", \"corpus-id\": \"{document}\", \"score\": {score}}}")
             .unwrap();
     }
-    let json = place.file("scores.jsonl", &text);
+    let json = place.file_of("scores.jsonl", &text);
     succeeds(&mut place.train("table", &[&LAST[..], &["--distill", &table]].concat()));
     succeeds(&mut place.train("json", &[&LAST[..], &["--distill", &json]].concat()));
     assert_same_weights(&place.run("table"), &place.run("json"));
@@ -185,18 +183,9 @@ fn distillation_does_not_show_threads_or_a_kill() {
         succeeds(&mut place.train(&whole, &[&arguments[..], &["--threads", "1"]].concat()));
 
         let killed = place.run(name);
-        let often = ["--threads", "2", "--set", "checkpoint_seconds=0"];
-        let mut command = place.train(name, &[&arguments[..], &often].concat());
-        let mut child = command.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-        let (journal, start) = (killed.join("train.jsonl"), Instant::now());
-        let written = || fs_err::read_to_string(&journal).map_or(0, |text| text.lines().count());
-        while written() < 25 && start.elapsed() < Duration::from_mins(1) {
-            sleep(Duration::from_millis(1));
-        }
-        child.kill().unwrap();
-        assert!(!child.wait().unwrap().success(), "the run was over before it could be killed");
-        let mut resume = sbmoe();
-        let output = succeeds(resume.args(["train", "--resume", "--out"]).arg(&killed));
+        let command = place.train(name, &[&arguments[..], &["--threads", "2"]].concat());
+        kill_when(command, has_lines(killed.join("train.jsonl"), 25));
+        let output = resumed(&killed);
         assert!(stderr(&output).contains("resuming after step "), "{}", stderr(&output));
         assert_same_weights(&place.run(&whole), &killed);
         let losses = |run: &PathBuf| -> Vec<Value> {
@@ -210,7 +199,7 @@ fn distillation_does_not_show_threads_or_a_kill() {
 fn scores_that_cannot_be_learned_from_are_refused_before_anything_is_written() {
     let place = Place::new();
     let check = |text: &str, expected: &str| {
-        let file = place.file("scores.tsv", text);
+        let file = place.file_of("scores.tsv", text);
         for frozen in [&[][..], &["--freeze-encoder"]] {
             let message = fails(&mut place.train("run", &[&["--distill", &file], frozen].concat()));
             assert!(message.contains(expected), "`{expected}` is not in {message}");

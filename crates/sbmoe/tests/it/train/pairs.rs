@@ -21,11 +21,13 @@ const ROWS: [[&str; 3]; 6] = [
 
 impl Place {
     /// The rows in one of the formats.
-    fn pairs(&self, name: &str) -> String {
+    fn pairs_file(&self, name: &str) -> String {
         let mut text = String::new();
         if Path::new(name).extension().is_some_and(|extension| extension == "csv") {
             text.push_str("anchor,positive,negative\n");
-            ROWS.iter().for_each(|[a, p, n]| writeln!(text, "\"{a}\",\"{p}\",\"{n}\"").unwrap());
+            for [anchor, positive, negative] in ROWS {
+                writeln!(text, "\"{anchor}\",\"{positive}\",\"{negative}\"").unwrap();
+            }
         } else {
             for [anchor, positive, negative] in ROWS {
                 let row = json!({"anchor": anchor, "positive": positive, "negative": negative});
@@ -50,7 +52,7 @@ impl Place {
 #[test]
 fn comma_separated_pairs_and_json_lines_give_the_model_of_their_collection() {
     let place = Place::new();
-    let (csv, json) = (place.pairs("pairs.csv"), place.pairs("pairs.jsonl"));
+    let (csv, json) = (place.pairs_file("pairs.csv"), place.pairs_file("pairs.jsonl"));
     let output = succeeds(&mut place.train_on_pairs("csv", &csv, &[]));
     succeeds(&mut place.train_on_pairs("json", &json, &[]));
     assert_same_weights(&place.run("csv"), &place.run("json"));
@@ -76,7 +78,7 @@ fn comma_separated_pairs_and_json_lines_give_the_model_of_their_collection() {
 #[test]
 fn a_resumed_run_reuses_its_collection_and_no_other_takes_its_place() {
     let place = Place::new();
-    let pairs = place.pairs("pairs.jsonl");
+    let pairs = place.pairs_file("pairs.jsonl");
     succeeds(&mut place.train_on_pairs("run", &pairs, &[]));
     let run = place.run("run");
     let before = bytes(&run.join("pairs/corpus.jsonl"));
@@ -112,7 +114,7 @@ fn a_resumed_run_reuses_its_collection_and_no_other_takes_its_place() {
 #[test]
 fn pairs_that_cannot_be_trained_on_leave_nothing_behind() {
     let place = Place::new();
-    let pairs = place.pairs("pairs.jsonl");
+    let pairs = place.pairs_file("pairs.jsonl");
     let refused = |command: &mut Command, expected: &str| {
         let message = fails(command);
         assert!(message.contains(expected), "`{expected}` is not in {message}");

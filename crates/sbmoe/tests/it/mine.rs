@@ -162,7 +162,18 @@ fn an_index_gives_the_negatives_of_its_own_run_and_training_takes_them() {
     let checked = succeeds(sbmoe().args(["data", "check", &data]));
     assert!(stdout(&checked).contains("negatives: 36 on 12 lines"), "{}", stdout(&checked));
     let mut train = sbmoe();
-    train.args(["train", "--freeze-encoder", "--epochs", "1", "--negatives", "2", "--data", &data]);
+    train.args([
+        "train",
+        "--freeze-encoder",
+        "--epochs",
+        "1",
+        "--keep",
+        "last",
+        "--negatives",
+        "2",
+        "--data",
+        &data,
+    ]);
     let trained = succeeds(train.args(["--model", &model]).arg("--out").arg(path("run")));
     assert!(stderr(&trained).contains("12 positives, 36 negatives"), "{}", stderr(&trained));
 

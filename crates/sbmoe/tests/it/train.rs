@@ -80,7 +80,7 @@ fn assert_same_weights(left: &Path, right: &Path) {
 fn a_full_run_leaves_its_folder() {
     let place = Place::new();
     // Any gain is enough, and the rate high enough for one.
-    let better = ["--accept", "0", "--lr", "0.01"];
+    let better = ["--accept", "0", "--lr", "0.01", "--patience", "0"];
     let output = succeeds(place.train("run", &["--json"]).args(["--seed", "3"]).args(better));
     let report: Value = serde_json::from_str(&stdout(&output)).unwrap();
     assert_eq!((&report["finished"], &report["steps"]), (&Value::from(true), &Value::from(12)));
@@ -127,7 +127,7 @@ fn a_summary_says_what_to_type_next() {
     }
     let text = stderr(&output);
     for fact in
-        ["12 training queries, 12 positives", "validation: 4 queries of split `dev`", "learning rate 1e-4"]
+        ["12 training queries, 12 positives", "validation: 4 queries of split `dev`", "learning rate 2e-5"]
     {
         assert!(text.contains(fact), "`{fact}` is not in {text}");
     }
@@ -238,7 +238,7 @@ fn a_run_is_not_overwritten_unless_told_to() {
     let message = fails(&mut place.train("run", &["--seed", "7", "--resume"]));
     assert!(message.contains("other settings"), "{message}");
     assert!(before == weights(&place.run("run")));
-    succeeds(&mut place.train("run", &["--seed", "7", "--overwrite"]));
+    succeeds(&mut place.train("run", &["--seed", "7", "--overwrite", "--patience", "0"]));
     assert!(before != weights(&place.run("run")));
     assert_eq!(lines(&place.run("run/train.jsonl")).len(), 12);
 }

@@ -71,8 +71,19 @@ fn what_a_fold_holds_out_is_not_learnt_with_it() {
     let other = || kinds(&[0, 1, 2]).map(|(question, animal)| (question, (7 * animal + 3) % N_ANIMALS));
     place.judge("train", other());
     let best = |run: &str| {
-        let switches =
-            ["--freeze-encoder", "--sides", "query", "--lr", "0.03", "--set", "epochs=20", "--patience", "0"];
+        let switches = [
+            "--freeze-encoder",
+            "--sides",
+            "query",
+            "--combine",
+            "sum",
+            "--lr",
+            "0.03",
+            "--set",
+            "epochs=20",
+            "--patience",
+            "0",
+        ];
         let report = succeeds(place.train(run, &switches).arg("--json"));
         let report: Value = serde_json::from_str(&stdout(&report)).unwrap();
         report["best"].as_f64().unwrap()

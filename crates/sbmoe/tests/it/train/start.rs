@@ -11,7 +11,7 @@ const STILL: [&str; 8] = ["--freeze-encoder", "--keep", "last", "--lr", "0", "--
 const LENGTH: [&str; 1] = ["64"];
 
 const BLOCKS: [&[&str]; 3] =
-    [&["--experts", "3"], &["--block", "linear"], &["--block", "linear", "--rank", "2"]];
+    [&["--experts", "3", "--combine", "sum"], &["--block", "linear"], &["--block", "linear", "--rank", "2"]];
 
 #[track_caller]
 fn assert_same(left: &[f32], right: &[f32]) {
@@ -86,7 +86,7 @@ fn what_only_experts_have_is_refused_beside_a_linear_map_by_its_key() {
         ("expert_width", ["--expert-width", "4"]),
         ("train_gate", ["--train-gate", "uniform"]),
         ("gate", ["--gate", "top1"]),
-        ("combine", ["--combine", "normalize-mixture"]),
+        ("combine", ["--combine", "sum"]),
         ("gate_noise", ["--gate-noise", "1"]),
         ("balance", ["--balance", "0.1"]),
         ("start", ["--start", "random"]),

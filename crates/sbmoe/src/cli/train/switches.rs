@@ -237,7 +237,7 @@ pub(super) struct Switches {
     #[serde(skip_serializing_if = "Option::is_none")]
     patience: Option<usize>,
 
-    /// Standard errors by which the best state must exceed the encoder as it came to be kept [default: 1]
+    /// Standard errors by which the best state must exceed the encoder as it came to be kept [default: 2]
     #[arg(long, value_name = "N", help_heading = "Validation")]
     #[serde(skip_serializing_if = "Option::is_none")]
     accept: Option<f64>,

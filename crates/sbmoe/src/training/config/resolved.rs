@@ -102,8 +102,8 @@ impl RunConfig {
         self.distill_temperature.unwrap_or(if by_cosine { 0.05 } else { 1.0 })
     }
 
-    /// What is learned from the teacher; `None` without one. The temperature of a teacher model is settled by
-    /// [`RunConfig::settle_distillation`].
+    /// What is learned from the teacher; `None` without one. The temperature of a teacher model is settled when
+    /// it is opened.
     pub fn distillation(&self) -> Option<Distill> {
         let loss = match self.distill_loss() {
             DistillBy::Kl => DistillLoss::Kl { temperature: self.distill_temperature(false) },

@@ -113,7 +113,8 @@ fn save_model(run: &Prepared, report: &mut TrainReport, score: Option<f64>) -> R
 }
 
 fn save_trained(run: &Prepared, dir: &std::path::Path, score: Option<f64>) -> Result<()> {
-    Ok(run.retriever.save(dir, &report::card(run, score), run.documents_of(&run.retriever))?)
+    let documents_of = run.documents_of(&run.retriever, run.config.freeze_encoder);
+    Ok(run.retriever.save(dir, &report::card(run, score), documents_of)?)
 }
 
 /// Saves the trained state as `RUN/best` and the encoder as it came as the model.
@@ -122,7 +123,7 @@ fn keep_encoder(run: &Prepared, report: &mut TrainReport) -> Result<()> {
     save_trained(run, &best, report.best)?;
     remove(&run.folder.other(Keep::Best))?;
     let encoder = run.encoder_alone()?;
-    encoder.save(&run.folder.model(), &report::encoder_card(run), run.documents_of(&encoder))?;
+    encoder.save(&run.folder.model(), &report::encoder_card(run), run.documents_of(&encoder, true))?;
     (report.model, report.other) = (Some(run.folder.model()), Some(best));
     Ok(())
 }

@@ -181,9 +181,14 @@ fn work(mut run: Prepared, report: &mut TrainReport, observe: &mut Observer<'_>)
         }
         Outcome::Finished { best, gain, steps } => Ended { best, gain, steps, folds },
     };
-    (report.steps, report.finished) = (ended.steps, true);
+    report.steps = ended.steps;
     choice::save(&mut run, &ended, (baseline.as_ref(), &data, &config), (&journal, &groups), report, observe)
-        .context("training is done, but its end cannot be computed; make room and run again with `--resume`")
+        .context(
+            "training is done, but its end cannot be computed; make room and run again with `--resume`",
+        )?;
+    // Only now: a run that is broken off while its end is computed has no model yet.
+    report.finished = true;
+    Ok(())
 }
 
 /// Steps of a whole training of so many queries, by which the rates move.

@@ -167,10 +167,9 @@ impl Prepared {
     }
 
     /// The fingerprint by which an index of the encoder's own vectors serves a model whose document vectors they are: one
-    /// whose encoder was frozen, and without a block for documents.
-    pub(super) fn documents_of(&self, retriever: &Retriever<Cpu>) -> Option<&str> {
-        let is_encoder = self.config.freeze_encoder || retriever.architecture.block.is_none();
-        let same = self.reads_alike && is_encoder && !retriever.block_serves(Side::Document);
+    /// whose encoder `is_untrained`, and without a block for documents.
+    pub(super) fn documents_of(&self, retriever: &Retriever<Cpu>, is_untrained: bool) -> Option<&str> {
+        let same = self.reads_alike && is_untrained && !retriever.block_serves(Side::Document);
         same.then_some(self.fingerprints.documents.as_str())
     }
 }

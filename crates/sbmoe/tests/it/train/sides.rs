@@ -48,3 +48,15 @@ fn a_block_for_queries_is_refused_by_an_index_that_compares_otherwise() {
         succeeds(place.search(&model, index).arg("--force"));
     }
 }
+
+#[test]
+fn an_index_of_the_encoder_does_not_serve_an_encoder_that_was_trained() {
+    for more in [&["--experts", "0"][..], &["--sides", "query"]] {
+        let place = Place::new();
+        let full = ["--keep", "last", "--encoder-lr", "0.01"];
+        succeeds(place.train_only("run").args(full).args(more));
+        place.vectors(&place.model, "base", &[]);
+        let refused = fails(&mut place.search(&place.run("run/model"), "base"));
+        assert!(refused.contains("made with another model"), "{refused}");
+    }
+}

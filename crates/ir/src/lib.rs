@@ -4,7 +4,7 @@
 //! hits), [`run`] (what a system returned), [`measure`] (nDCG@10 and its kin) and [`evaluate`](mod@evaluate), which
 //! joins them. Every value equals that of the standard evaluation program (trec_eval 10) to all digits it prints.
 //! Beside these, [`seen`] tells queries apart whose answers were trained on, [`mine`] takes hard negatives from a run,
-//! [`pairs`] makes a collection of ready-made training pairs, and [`scores`] reads what a teacher says of pairs.
+//! [`pairs`] makes a collection of ready-made training pairs, and [`scores`] reads what a teacher says of pairs. [`atomic_file`] is how every file is written.
 //!
 //! Left out: vectors, networks, printing, environment variables. Files are read and written; nothing else is touched.
 //!
@@ -21,6 +21,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod atomic_file;
 pub mod collection;
 pub mod evaluate;
 pub mod measure;
@@ -29,11 +30,12 @@ pub mod order;
 pub mod pairs;
 pub mod qrels;
 pub mod run;
+pub mod run_writer;
 pub mod scores;
 pub mod seen;
 
-mod atomic_file;
 mod error;
+mod gzip;
 mod lines;
 mod text_hash;
 
@@ -44,4 +46,5 @@ pub use measure::Measure;
 pub use order::{Score, total_order};
 pub use qrels::{Grade, Qrels};
 pub use run::{Hit, Ranking, Run};
+pub use run_writer::RunWriter;
 pub use seen::TrainingPositives;

@@ -3,16 +3,12 @@
 //! Whether a file is gzipped is read from its first two bytes, not from its name. One line is in memory at a time.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
 };
 
-use flate2::bufread::MultiGzDecoder;
+use crate::{Error, gzip};
 
-use crate::Error;
-
-/// The first bytes of a gzip member (RFC 1952, section 2.3.1).
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const BUFFER_BYTES: usize = 1 << 17;
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
@@ -40,10 +36,15 @@ pub(crate) struct Lines {
 
 impl Lines {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let mut file = BufReader::with_capacity(BUFFER_BYTES, fs_err::File::open(path)?);
-        let is_gzip = file.fill_buf()?.starts_with(&GZIP_MAGIC);
+        Self::from_reader(fs_err::File::open(path)?, path)
+    }
+
+    /// The lines of what `reader` gives, which stands at `path`.
+    pub(crate) fn from_reader(reader: impl Read + Send + 'static, path: &Path) -> Result<Self, Error> {
+        let mut file = BufReader::with_capacity(BUFFER_BYTES, reader);
+        let is_gzip = file.fill_buf()?.starts_with(&gzip::MAGIC);
         let reader: Box<dyn BufRead + Send> = if is_gzip {
-            Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(file)))
+            Box::new(BufReader::with_capacity(BUFFER_BYTES, gzip::Members::new(file)))
         } else {
             Box::new(file)
         };
@@ -81,7 +82,7 @@ impl Lines {
         }
         match str::from_utf8(&self.buffer) {
             Ok(line) => {
-                let line = if self.number == 1 { line.trim_start_matches(BYTE_ORDER_MARK) } else { line };
+                let line = if self.number == 1 { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line };
                 let line = line.strip_suffix('\n').unwrap_or(line);
                 Ok(Some(line.strip_suffix('\r').unwrap_or(line)))
             }

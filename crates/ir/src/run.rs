@@ -5,17 +5,16 @@
 
 use std::{
     collections::HashMap,
-    fmt,
-    io::{self, Write},
+    io::Write,
     path::Path,
 };
 
 use crate::{
     Error,
-    atomic_file::write_atomically,
+    atomic_file::AtomicFile,
     lines::{Fault, Lines},
     order::{Score, total_order},
-    qrels::is_trec_field,
+    run_writer::RunWriter,
 };
 
 /// A document and its score.
@@ -117,11 +116,12 @@ impl Run {
         self.rankings.is_empty()
     }
 
-    /// Reads a run, plain or gzipped. Lines of a query may stand anywhere; fields after the tag, blank lines and
-    /// lines that begin with `#` are passed over.
+    /// Reads a run, plain or gzipped. Lines of a query may stand anywhere; blank lines and lines that begin with `#` are
+    /// passed over.
     ///
     /// # Errors
-    /// The file cannot be read or is empty; a line has fewer than six fields, a score that is not a number, or a
+    /// The file cannot be read or is empty; a line has other than six fields (a blank in an id makes
+    /// seven, and the rank would be read as the score), a score that is not a number, or a
     /// document that the query had before (file and line are named).
     pub fn read(path: &Path) -> Result<Self, Error> {
         let mut lines = Lines::open(path)?;
@@ -161,17 +161,14 @@ impl Run {
         Ok(Self { rankings, places })
     }
 
-    /// Writes the run under a tag, ranks from 1, lines in the total order. The file appears whole or not at all.
-    ///
-    /// Scores are printed with the fewest digits that read back to the same number, as `f32` where every score of the
-    /// query is one. So equal scores stay equal, different ones different, and any reader that follows the order
-    /// ranks the documents as here.
+    /// Writes the run as [`RunWriter`] does. The file appears whole or not at all.
     ///
     /// # Errors
-    /// The file cannot be written, or an id or the tag is empty, holds a blank or begins with `#`.
+    /// The file cannot be written, or an id or the tag is empty, holds a blank, or begins with `#` or a byte order mark.
     pub fn write(&self, path: &Path, tag: &str) -> Result<(), Error> {
-        self.refuse_unwritable(tag)?;
-        write_atomically(path, |writer| self.print(writer, tag))
+        let mut file = AtomicFile::create(path)?;
+        self.write_to(&mut file, tag)?;
+        Ok(file.commit()?)
     }
 
     /// Writes the same lines to what is open already, such as standard output.
@@ -179,46 +176,10 @@ impl Run {
     /// # Errors
     /// As [`Run::write`].
     pub fn write_to(&self, writer: &mut dyn Write, tag: &str) -> Result<(), Error> {
-        self.refuse_unwritable(tag)?;
-        Ok(self.print(writer, tag)?)
-    }
-
-    fn refuse_unwritable(&self, tag: &str) -> Result<(), Error> {
-        let hits = self.rankings.iter().flat_map(|ranking| &ranking.hits);
-        let ids = std::iter::once(("tag", tag))
-            .chain(self.rankings.iter().map(|ranking| ("query id", ranking.query())))
-            .chain(hits.map(|hit| ("document id", &*hit.document)));
-        for (kind, id) in ids {
-            if !is_trec_field(id) {
-                let rule = "hold no blank, not begin with `#` and not be empty";
-                return Err(Error::UnwritableId { kind, id: id.to_owned(), format: "TREC", rule });
-            }
-        }
+        let mut run = RunWriter::new(writer, tag)?;
+        self.rankings.iter().try_for_each(|ranking| run.write(ranking))?;
+        run.finish()?;
         Ok(())
-    }
-
-    fn print(&self, writer: &mut dyn Write, tag: &str) -> io::Result<()> {
-        for Ranking { query, hits } in &self.rankings {
-            let single = hits.iter().all(|hit| f64::from(hit.score as f32).total_cmp(&hit.score).is_eq());
-            for (place, Hit { document, score }) in hits.iter().enumerate() {
-                let score = PrintedScore { score: *score, single };
-                writeln!(writer, "{query} Q0 {document} {} {score} {tag}", place + 1)?;
-            }
-        }
-        writer.flush()
-    }
-}
-
-/// A score in its shortest exact form.
-struct PrintedScore {
-    score: Score,
-    single: bool,
-}
-
-impl fmt::Display for PrintedScore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // `Debug` of floats is shortest and round-trips as `Display` is, but prints small numbers with an exponent.
-        if self.single { write!(f, "{:?}", self.score as f32) } else { write!(f, "{:?}", self.score) }
     }
 }
 
@@ -235,6 +196,10 @@ fn parse(line: &str) -> Result<(&str, Hit), Fault> {
         *slot = fields
             .next()
             .ok_or_else(|| Fault::new("`query Q0 document rank score tag`", format!("{place} fields")))?;
+    }
+    if fields.next().is_some() {
+        let found = format!("{} fields; is there a blank in an id or in the tag?", 7 + fields.count());
+        return Err(Fault::new("the six fields `query Q0 document rank score tag`", found));
     }
     let [query, _, document, _, score, _] = six;
     match score.parse::<Score>() {

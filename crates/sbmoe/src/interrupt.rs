@@ -9,7 +9,7 @@ static ASKED: AtomicBool = AtomicBool::new(false);
 static WATCHED: OnceLock<()> = OnceLock::new();
 
 /// Exit code of a program that a signal stopped: 128 + SIGINT.
-pub const STOPPED: i32 = 130;
+pub const STOPPED: u8 = 130;
 
 /// Whether the user asked to stop.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +30,7 @@ pub fn watch() -> Result<Interrupt> {
     if WATCHED.set(()).is_ok() {
         ctrlc::set_handler(|| {
             if ASKED.swap(true, Ordering::Relaxed) {
-                std::process::exit(STOPPED);
+                std::process::exit(STOPPED.into());
             }
         })
         .context("Ctrl-C cannot be watched for")?;

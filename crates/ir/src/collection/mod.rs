@@ -24,7 +24,7 @@ pub(crate) use self::records::{describe, id_of, parse_object};
 pub use self::{
     check::{CheckReport, check},
     negatives::Negatives,
-    records::{Document, Documents, Queries, Query, Records, documents_of, queries_of},
+    records::{Document, Documents, Queries, Query, Records, documents_from, documents_of, queries_of},
     split::{Split, UnknownSplit},
 };
 use crate::{
@@ -104,7 +104,8 @@ impl Collection {
     }
 
     /// Reads the split's judgments. The file's first line is skipped whatever it says, as every reader of the format
-    /// does; [`Qrels::skipped_judgment`] tells when that lost a judgment.
+    /// does; [`Qrels::skipped_judgment`] tells when that lost a judgment. A first line of TREC's four columns makes it a
+    /// TREC file, which some collections have under BEIR's name.
     ///
     /// # Errors
     /// The file is missing or a line of it is malformed.

@@ -4,6 +4,7 @@
 
 use std::{
     borrow::Cow,
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -62,6 +63,14 @@ pub type Queries = Records<Query>;
 /// The file cannot be opened.
 pub fn documents_of(path: &Path) -> Result<Documents, Error> {
     Records::open(path, parse_document)
+}
+
+/// The documents of a file that is open already: what `reader` gives, which stands at `path`.
+///
+/// # Errors
+/// The beginning of the file cannot be read.
+pub fn documents_from(reader: impl Read + Send + 'static, path: &Path) -> Result<Documents, Error> {
+    Ok(Records { lines: Lines::from_reader(reader, path)?, parse: parse_document })
 }
 
 /// Opens one file of queries, plain or gzipped.

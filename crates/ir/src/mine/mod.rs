@@ -191,7 +191,7 @@ impl<'a> Miner<'a> {
 /// # Errors
 /// The file cannot be written.
 pub fn write_negatives(path: &Path, mined: &[MinedQuery]) -> Result<(), Error> {
-    write_atomically(path, |writer| {
+    Ok(write_atomically(path, |writer| {
         for MinedQuery { query, negatives } in mined {
             let line = Line {
                 query,
@@ -202,7 +202,7 @@ pub fn write_negatives(path: &Path, mined: &[MinedQuery]) -> Result<(), Error> {
             writer.write_all(b"\n")?;
         }
         Ok(())
-    })
+    })?)
 }
 
 #[derive(Serialize)]

@@ -39,18 +39,8 @@ impl JudgmentLines {
                 Some(line) => break line.to_owned(),
             }
         };
-        let columns: Vec<&str> = first.split_ascii_whitespace().collect();
-        if let [_, _, _, grade] = columns[..]
-            && grade.parse::<Grade>().is_ok()
-        {
-            let judgment = judgment(&lines, parse_trec(&first));
-            return Ok(Self {
-                lines,
-                format: QrelsFormat::Trec,
-                first: Some(judgment),
-                skipped_judgment: None,
-                is_blank: false,
-            });
+        if begins_trec(&first) {
+            return Ok(Self::trec(lines, &first));
         }
         if first.split('\t').count() == 3 {
             return Ok(Self {
@@ -63,24 +53,29 @@ impl JudgmentLines {
         }
         Err(lines.malformed(Fault::new(
             "judgments: `query-id`, `corpus-id`, `score` between tabs, or `query iteration document grade`",
-            format!("{} fields", columns.len()),
+            format!("{} fields", first.split_ascii_whitespace().count()),
         )))
     }
 
-    /// Opens a file of a known format.
+    /// Opens a file of a known format. What stands in BEIR's place but begins with TREC's four columns is TREC's: as BEIR's
+    /// its second column, the iteration, would be taken for the document.
     pub(crate) fn open_as(path: &Path, format: QrelsFormat) -> Result<Self, Error> {
         let mut lines = Lines::open(path)?;
-        match format {
-            QrelsFormat::Trec => {
-                Ok(Self { lines, format, first: None, skipped_judgment: None, is_blank: false })
-            }
-            QrelsFormat::Beir => match lines.next_line()?.map(lost_judgment) {
-                None => Ok(Self::blank(lines)),
-                Some(skipped_judgment) => {
-                    Ok(Self { lines, format, first: None, skipped_judgment, is_blank: false })
-                }
-            },
+        if format == QrelsFormat::Trec {
+            return Ok(Self { lines, format, first: None, skipped_judgment: None, is_blank: false });
         }
+        let Some(first) = lines.next_line()?.map(str::to_owned) else { return Ok(Self::blank(lines)) };
+        if begins_trec(&first) && first.split('\t').count() != 3 {
+            return Ok(Self::trec(lines, &first));
+        }
+        let skipped_judgment = lost_judgment(&first);
+        Ok(Self { lines, format, first: None, skipped_judgment, is_blank: false })
+    }
+
+    /// TREC's judgments, whose first line has been read.
+    fn trec(lines: Lines, first: &str) -> Self {
+        let first = Some(judgment(&lines, parse_trec(first)));
+        Self { lines, format: QrelsFormat::Trec, first, skipped_judgment: None, is_blank: false }
     }
 
     fn blank(lines: Lines) -> Self {
@@ -125,6 +120,12 @@ impl Iterator for JudgmentLines {
             return Some(judgment(&self.lines, parsed));
         }
     }
+}
+
+/// Whether a first line has TREC's four columns, the last of them a grade.
+fn begins_trec(line: &str) -> bool {
+    let columns: Vec<&str> = line.split_ascii_whitespace().collect();
+    matches!(columns[..], [_, _, _, grade] if grade.parse::<Grade>().is_ok())
 }
 
 fn is_blank(line: &str) -> bool {

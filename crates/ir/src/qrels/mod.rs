@@ -157,29 +157,28 @@ impl Qrels {
         const RULE: &str = "hold no line break and not be empty";
         let writable = |id: &str| !id.is_empty() && !id.contains(['\n', '\r']);
         self.refuse_unwritable("BEIR", RULE, writable)?;
-        write_atomically(path, |writer| {
+        Ok(write_atomically(path, |writer| {
             writeln!(writer, "query-id\tcorpus-id\tscore")?;
             for (query, judgment) in self.judgments() {
                 let (query, document) = (tsv::quoted(query), tsv::quoted(&judgment.document));
                 writeln!(writer, "{query}\t{document}\t{}", judgment.grade)?;
             }
             Ok(())
-        })
+        })?)
     }
 
     /// Writes TREC's format. The file appears whole or not at all.
     ///
     /// # Errors
-    /// The file cannot be written, or an id is empty, holds a blank or begins with `#`.
+    /// The file cannot be written, or an id is empty, holds a blank, or begins with `#` or a byte order mark.
     pub fn write_trec(&self, path: &Path) -> Result<(), Error> {
-        const RULE: &str = "hold no blank, not begin with `#` and not be empty";
-        self.refuse_unwritable("TREC", RULE, is_trec_field)?;
-        write_atomically(path, |writer| {
+        self.refuse_unwritable("TREC", TREC_RULE, is_trec_field)?;
+        Ok(write_atomically(path, |writer| {
             for (query, judgment) in self.judgments() {
                 writeln!(writer, "{query} 0 {} {}", judgment.document, judgment.grade)?;
             }
             Ok(())
-        })
+        })?)
     }
 
     fn judgments(&self) -> impl Iterator<Item = (&str, &Judgment)> {
@@ -215,17 +214,16 @@ impl Qrels {
     fn refuse_conflicts(&mut self) -> Result<(), Error> {
         for JudgedQuery { query, judgments } in &mut self.queries {
             let mut grades: HashMap<&str, &Judgment> = HashMap::with_capacity(judgments.len());
-            let mut repeats = Vec::new();
-            for (place, judgment) in judgments.iter().enumerate() {
+            let mut is_repeated = vec![false; judgments.len()];
+            for (judgment, is_repeated) in judgments.iter().zip(&mut is_repeated) {
                 let Some(first) = grades.insert(&judgment.document, judgment) else { continue };
                 if first.grade != judgment.grade {
                     return Err(conflict(self.path.as_deref(), query, first, judgment));
                 }
-                repeats.push(place);
+                *is_repeated = true;
             }
-            for place in repeats.into_iter().rev() {
-                judgments.remove(place);
-            }
+            let mut is_repeated = is_repeated.into_iter();
+            judgments.retain(|_| is_repeated.next() == Some(false));
         }
         Ok(())
     }
@@ -256,9 +254,16 @@ impl Qrels {
     }
 }
 
-/// Whether an id can stand in a file whose fields are separated by blanks and whose comments begin with `#`.
+/// What an id must do to stand in a TREC file.
+pub(crate) const TREC_RULE: &str =
+    "hold no blank, not begin with `#` or a byte order mark (U+FEFF), and not be empty";
+
+/// Whether an id can stand in a file whose fields are separated by blanks and whose comments begin with `#`. A byte order
+/// mark at a file's beginning is no part of its first field, so that no field can begin with one.
 pub(crate) fn is_trec_field(id: &str) -> bool {
-    !id.is_empty() && !id.starts_with('#') && !id.contains(|c: char| c.is_ascii_whitespace() || c == '\x0b')
+    !id.is_empty()
+        && !id.starts_with(['#', '\u{feff}'])
+        && !id.contains(|c: char| c.is_ascii_whitespace() || c == '\x0b')
 }
 
 fn conflict(path: Option<&Path>, query: &str, first: &Judgment, second: &Judgment) -> Error {

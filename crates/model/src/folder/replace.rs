@@ -25,7 +25,7 @@ pub(super) fn replace(
         }
     }
     let occupied = is_occupied(dir)?;
-    if occupied && !dir.join(fingerprint::FILE).is_file() {
+    if occupied && !is_saved_model(dir) {
         return Err(FolderError::Occupied { dir: dir.to_owned() });
     }
     if partial.exists() {
@@ -52,6 +52,11 @@ pub(super) fn replace(
         fs_err::remove_dir_all(&previous)?;
     }
     Ok(())
+}
+
+/// Whether `dir` holds a model that this library saved, which it may therefore replace.
+pub fn is_saved_model(dir: &Path) -> bool {
+    dir.join(fingerprint::FILE).is_file()
 }
 
 /// Whether there is something at `dir` that would be lost.

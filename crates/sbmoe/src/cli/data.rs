@@ -15,6 +15,7 @@ use super::{
     Verdict, console,
     table::{Align, Table},
 };
+use crate::folder_lock::FolderLock;
 
 /// How many examples of a finding the report for people shows; `--json` has all that were kept.
 const SHOWN_EXAMPLES: usize = 5;
@@ -92,6 +93,7 @@ struct Pairs {
 
 impl Pairs {
     fn run(self) -> Result<Verdict> {
+        let _lock = FolderLock::beside(&self.folder)?;
         let report = to_beir(&self.file, &self.folder)?;
         if self.json {
             console::print(serde_json::to_string_pretty(&report)?)?;

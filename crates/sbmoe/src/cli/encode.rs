@@ -11,7 +11,7 @@ use serde_json::json;
 use super::model_arguments::ModelArguments;
 use super::vector_arguments::VectorArguments;
 use super::{Verdict, console, index};
-use crate::encoding::{Corpus, EncodeOptions, EncodeOutcome, Normalize, VectorMaker, encode, reapply};
+use crate::encoding::{Corpus, EncodeOptions, EncodeOutcome, Normalize, Survey, VectorMaker, encode, reapply};
 use crate::index_folder::Index;
 use crate::interrupt;
 
@@ -60,6 +60,12 @@ pub(super) struct Encode {
     json: bool,
 }
 
+/// What the documents come from.
+enum Source {
+    Corpus(Corpus, Survey),
+    Index(Index),
+}
+
 impl Encode {
     pub(super) fn run(self) -> Result<Verdict> {
         let start = Instant::now();
@@ -86,10 +92,18 @@ impl Encode {
         };
         let maker = self.vectors.maker(retriever, self.from.is_some())?;
         let interrupt = interrupt::watch()?;
-        let total = match (&self.corpus, &self.from) {
-            (Some(corpus), _) => Corpus::open(corpus)?.count()?,
-            (None, Some(from)) => Index::open(from)?.documents().len() as u64,
+        let source = match (&self.corpus, &self.from) {
+            (Some(corpus), _) => {
+                let corpus = Corpus::open(corpus)?;
+                let survey = corpus.survey()?;
+                Source::Corpus(corpus, survey)
+            }
+            (None, Some(from)) => Source::Index(Index::open(from)?),
             (None, None) => unreachable!("clap asks for one of the two"),
+        };
+        let total = match &source {
+            Source::Corpus(_, survey) => survey.documents,
+            Source::Index(from) => from.documents().len() as u64,
         };
         let bar = console::bar(total, "encoding");
         let mut n_tokens = 0;
@@ -99,12 +113,12 @@ impl Encode {
             bar.set_message(format!("{:.0} tokens/s", n_tokens as f64 / bar.elapsed().as_secs_f64()));
             !interrupt.is_asked()
         };
-        let outcome = self.make(&maker, &options, &mut progress)?;
+        let outcome = self.make(&maker, &source, &options, &mut progress)?;
         bar.finish_and_clear();
         let manifest = match outcome {
             EncodeOutcome::Stopped(documents) => {
                 console::note(format!("stopped after {documents} documents; repeat the command to go on"));
-                std::process::exit(interrupt::STOPPED);
+                return Ok(Verdict::Stopped);
             }
             EncodeOutcome::AlreadyThere(manifest) => {
                 // A program that was killed while it rounded has encoded everything.
@@ -126,19 +140,15 @@ impl Encode {
     fn make(
         &self,
         maker: &VectorMaker,
+        source: &Source,
         options: &EncodeOptions,
         progress: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<EncodeOutcome> {
-        let context = || format!("the index `{}` cannot be made", self.out.display());
-        match (&self.corpus, &self.from) {
-            (Some(corpus), _) => {
-                encode(maker, &Corpus::open(corpus)?, &self.out, options, progress).with_context(context)
-            }
-            (None, from) => {
-                let from = Index::open(from.as_ref().expect("clap asks for one of the two"))?;
-                reapply(maker, &from, &self.out, options, progress).with_context(context)
-            }
+        match source {
+            Source::Corpus(corpus, survey) => encode(maker, (corpus, survey), &self.out, options, progress),
+            Source::Index(from) => reapply(maker, from, &self.out, options, progress),
         }
+        .with_context(|| format!("the index `{}` cannot be made", self.out.display()))
     }
 
     fn report(&self, manifest: &Manifest, tokens: u64, seconds: f64) -> Result<()> {

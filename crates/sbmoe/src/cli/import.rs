@@ -11,6 +11,8 @@ use sbmoe_model::parameters::Tensors;
 
 use super::model_arguments::ModelArguments;
 use super::{Verdict, console};
+use crate::folder_lock::FolderLock;
+use crate::paths::refuse_inputs_inside;
 
 /// Turn a state dictionary of the paper's code (`.pt`) into a model folder.
 ///
@@ -36,6 +38,9 @@ pub(super) struct Import {
 
 impl Import {
     pub(super) fn run(self) -> Result<Verdict> {
+        let model = Path::new(&self.model.model);
+        refuse_inputs_inside(&self.out, [("--checkpoint", Some(&*self.checkpoint)), ("--model", Some(model))])?;
+        let _lock = FolderLock::beside(&self.out)?;
         let file = Checkpoint::open_file(&self.checkpoint)?.rename(authors::canonical)?;
         let config = self.block(&file)?;
         let mut retriever = self.model.open(self.max_length)?;

@@ -8,6 +8,7 @@ use sbmoe_index::{Manifest, Storage};
 use serde_json::json;
 
 use super::{Verdict, console};
+use crate::folder_lock::FolderLock;
 use crate::index_folder::{Index as IndexInFolder, IndexState};
 
 /// Look at an index, check its files, or give it a rounded copy of its vectors that makes searches faster.
@@ -97,6 +98,7 @@ impl Index {
 
 /// Gives an index a storage, with a bar.
 pub(super) fn round(index: &Path, storage: Storage) -> Result<Manifest> {
+    let _lock = FolderLock::inside(index)?;
     let manifest = Manifest::read(index)?;
     let bytes = if storage.rounding().is_some() { 4 * manifest.documents * manifest.dim as u64 } else { 0 };
     let bar = console::bar(bytes, "rounding");

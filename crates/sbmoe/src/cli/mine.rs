@@ -2,7 +2,6 @@
 //!
 //! Which hits are negatives is decided in [`sbmoe_ir::mine`]; here stand the arguments, the search, and what is printed.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -23,10 +22,7 @@ use super::vector_arguments::VectorArguments;
 use super::{Verdict, console};
 use crate::encoding::Normalize;
 use crate::index_folder::Index;
-use crate::searching::{rank, read_queries};
-
-/// Queries whose rankings are in memory together.
-const QUERIES: usize = 1000;
+use crate::searching::{Queries, rank};
 
 /// The seed of `--sampling random` where none is given.
 const SEED: u64 = 42;
@@ -222,11 +218,7 @@ impl Mine {
         let (Some(model), Some(queries)) = (&self.model, &self.queries) else {
             bail!("searching an index needs `--model` and `--queries`");
         };
-        let queries = read_queries(queries, self.split)?;
-        let mut ids = HashSet::new();
-        if let Some(repeated) = queries.iter().find(|query| !ids.insert(&query.id)) {
-            bail!("query `{}` stands twice; each query needs an id of its own", repeated.id);
-        }
+        let queries = Queries::open(queries, self.split)?;
         let index = Index::open(index)?;
         let (revision, threads) = (self.revision.clone(), self.threads);
         let model = ModelArguments { model: model.clone(), revision, threads };
@@ -240,13 +232,15 @@ impl Mine {
         let maker = query_maker(&index, &model, &vectors, false, false)?;
         let bar = console::bar(queries.len() as u64, "searching");
         let mut mined = Vec::new();
-        for part in queries.chunks(QUERIES) {
-            let texts: Vec<&str> = part.iter().map(|query| query.text.as_str()).collect();
-            let ranked = rank(&maker, &index, &texts, self.ranks.last(), &mut |n| bar.inc(n))?;
-            for (Query { id, .. }, ranked) in part.iter().zip(&ranked) {
+        queries.blocks(&mut |block| {
+            let texts: Vec<&str> = block.iter().map(|query| query.text.as_str()).collect();
+            let ranked = rank(&maker, &index, &texts, self.ranks.last())?;
+            for (Query { id, .. }, ranked) in block.iter().zip(&ranked) {
                 mined.extend(miner.mine(&Ranking::new(id, ranked.scored())?));
             }
-        }
+            bar.inc(block.len() as u64);
+            Ok(())
+        })?;
         bar.finish_and_clear();
         Ok(mined)
     }

@@ -1,7 +1,7 @@
 //! The command line: one file a command, each with its arguments and what it does.
 //!
 //! Data goes to standard output, everything else to standard error.
-//! Exit codes: 0 done, 1 ran but found what it was asked to look for (a faulty collection), 2 error.
+//! Exit codes: 0 done, 1 ran but found what it was asked to look for (a faulty collection), 2 error, 130 stopped on request.
 
 mod console;
 mod data;
@@ -23,6 +23,8 @@ mod vector_arguments;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::interrupt;
 
 const START: &str =
     "Start with `sbmoe quickstart`: five minutes from nothing to a trained retriever and its scores.";
@@ -72,6 +74,8 @@ pub(crate) enum Verdict {
     Good,
     /// The command ran and found faults: exit code 1.
     Faulty,
+    /// The user asked to stop; what was done is saved: exit code 130, as of a program that SIGINT ends.
+    Stopped,
 }
 
 /// Parses the arguments, runs the command and turns its end into an exit code.
@@ -90,6 +94,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(Verdict::Good) => ExitCode::SUCCESS,
         Ok(Verdict::Faulty) => ExitCode::from(1),
+        Ok(Verdict::Stopped) => ExitCode::from(interrupt::STOPPED),
         Err(error) if console::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             console::error(&error);

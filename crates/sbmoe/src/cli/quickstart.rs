@@ -56,7 +56,7 @@ impl Quickstart {
         console.finish();
         let Some(report) = report else {
             console::note("interrupted; what is finished stays, repeat the command to go on");
-            std::process::exit(interrupt::STOPPED);
+            return Ok(Verdict::Stopped);
         };
         if self.json {
             console::print(serde_json::to_string_pretty(&report)?)?;

@@ -1,12 +1,17 @@
 //! `sbmoe search`: queries against an index, as a run or as an answer to read.
 
-use std::collections::HashSet;
-use std::io::BufWriter;
+use std::io::{self, BufWriter, StdoutLock};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use sbmoe_ir::{Ranking, Run, Split};
+use rayon::ThreadPool;
+use rayon::prelude::*;
+use sbmoe_index::{DocOrdinal, MANIFEST_FILE};
+use sbmoe_ir::atomic_file::AtomicFile;
+use sbmoe_ir::run_writer::refuse_unwritable;
+use sbmoe_ir::{Ranking, RunWriter, Split};
 use serde_json::{Value, json};
 
 use super::model_arguments::ModelArguments;
@@ -14,7 +19,8 @@ use super::query_maker::query_maker;
 use super::vector_arguments::VectorArguments;
 use super::{Verdict, console};
 use crate::index_folder::Index;
-use crate::searching::{Ranked, rank, read_queries};
+use crate::paths::refuse_writing_over;
+use crate::searching::{Queries, Ranked, rank};
 
 /// Queries that are encoded sooner than the model's weights are laid out for many.
 const FEW: usize = 8;
@@ -45,7 +51,7 @@ pub(super) struct Search {
 
     /// Hits a query [default: 1000, for one text 5]
     #[arg(long, value_name = "K")]
-    k: Option<usize>,
+    k: Option<NonZeroUsize>,
 
     #[command(flatten)]
     vectors: VectorArguments,
@@ -69,67 +75,117 @@ pub(super) struct Search {
 
 impl Search {
     pub(super) fn run(self) -> Result<Verdict> {
-        let path = Path::new(&self.queries);
-        let named_a_file =
-            path.extension().is_some_and(|extension| extension == "jsonl" || extension == "gz");
-        if named_a_file && !path.exists() {
-            bail!("there is no queries file `{}`", self.queries);
-        }
-        let queries: Vec<(String, String)> = if path.exists() {
-            read_queries(path, self.split)?.into_iter().map(|query| (query.id, query.text)).collect()
-        } else if self.queries.trim().is_empty() {
-            bail!("`--queries` is empty: name a file, a folder, or give the text of a query");
-        } else {
-            vec![("query".to_owned(), self.queries.clone())]
-        };
-        let is_text = !path.exists();
-        if is_text && self.split.is_some() {
-            bail!("`--split` narrows a folder's queries, but there is no folder `{}`", self.queries);
-        }
-        refuse_repeated_ids(&queries)?;
+        let queries = self.open_queries()?;
+        let is_text = !Path::new(&self.queries).exists();
         let index = Index::open(&self.index)?;
         let maker = query_maker(&index, &self.model, &self.vectors, queries.len() <= FEW, self.force)?;
-        let k = self.k.unwrap_or(if is_text { SHOWN } else { 1000 });
-        let texts: Vec<&str> = queries.iter().map(|(_, text)| text.as_str()).collect();
-        let bar = console::bar(texts.len() as u64, "searching");
-        let ranked = rank(&maker, &index, &texts, k, &mut |n| bar.inc(n))?;
-        bar.finish_and_clear();
-        if self.json {
-            for ((id, text), ranked) in queries.iter().zip(&ranked) {
-                console::print(as_json(&index, id, text, ranked)?.to_string())?;
-            }
-        } else if is_text && self.out.is_none() {
-            answer(&index, &ranked[0])?;
-        }
+        let k = self.k.map_or(if is_text { SHOWN } else { 1000 }, NonZeroUsize::get);
+        let mut run = None;
         if self.out.is_some() || !(self.json || is_text) {
-            self.write_run(&queries, &ranked)?;
+            refuse_unwritable("tag", &self.tag)?;
+            refuse_unwritable_ids(&queries, &index, maker.retriever.ops.pool())?;
+            run = Some(self.run_writer(&queries, &index)?);
+        }
+        let bar = console::bar(queries.len() as u64, "searching");
+        queries.blocks(&mut |block| {
+            let texts: Vec<&str> = block.iter().map(|query| query.text.as_str()).collect();
+            let ranked = rank(&maker, &index, &texts, k)?;
+            for (query, ranked) in block.iter().zip(&ranked) {
+                if self.json {
+                    console::print(as_json(&index, &query.id, &query.text, ranked)?.to_string())?;
+                } else if is_text && self.out.is_none() {
+                    answer(&index, ranked)?;
+                }
+                if let Some(run) = &mut run {
+                    run.write(&Ranking::new(&query.id, ranked.scored())?)?;
+                }
+            }
+            bar.inc(block.len() as u64);
+            Ok(())
+        })?;
+        bar.finish_and_clear();
+        if let Some(run) = run {
+            run.finish()?;
+        }
+        if let Some(path) = &self.out {
+            console::note(format!("{} queries → `{}`", queries.len(), path.display()));
         }
         Ok(Verdict::Good)
     }
 
-    fn write_run(&self, queries: &[(String, String)], ranked: &[Ranked]) -> Result<()> {
-        let mut run = Run::new();
-        for ((id, _), ranked) in queries.iter().zip(ranked) {
-            run.push(Ranking::new(id, ranked.scored())?)?;
+    fn open_queries(&self) -> Result<Queries> {
+        let path = Path::new(&self.queries);
+        if path.exists() {
+            return Queries::open(path, self.split);
         }
-        match &self.out {
-            Some(path) => {
-                run.write(path, &self.tag)?;
-                console::note(format!("{} queries → `{}`", run.len(), path.display()));
-            }
-            None => run.write_to(&mut BufWriter::new(std::io::stdout().lock()), &self.tag)?,
+        if self.queries.trim().is_empty() {
+            bail!("`--queries` is empty: name a file, a folder, or give the text of a query");
+        }
+        if looks_like_a_path(&self.queries) {
+            bail!(
+                "there is no file or folder `{}`; the text of a query that looks like a path is searched for when a blank is \
+                 put behind it",
+                self.queries
+            );
+        }
+        if self.split.is_some() {
+            bail!("`--split` narrows a folder's queries, but there is no folder `{}`", self.queries);
+        }
+        Ok(Queries::typed(&self.queries))
+    }
+
+    /// Where the run goes, which must not be a file that is read.
+    fn run_writer(&self, queries: &Queries, index: &Index) -> Result<Output> {
+        let Some(path) = &self.out else {
+            return Ok(Output::Stdout(RunWriter::new(BufWriter::new(io::stdout().lock()), &self.tag)?));
+        };
+        let folder = index.folder().path();
+        let files = index.manifest().files.keys().map(|name| folder.join(name));
+        let read = queries.file().map(Path::to_owned).into_iter().chain([folder.join(MANIFEST_FILE)]);
+        refuse_writing_over(path, files.chain(read))?;
+        Ok(Output::File(RunWriter::new(AtomicFile::create(path)?, &self.tag)?))
+    }
+}
+
+/// A run in the making.
+enum Output {
+    File(RunWriter<AtomicFile>),
+    Stdout(RunWriter<BufWriter<StdoutLock<'static>>>),
+}
+
+impl Output {
+    fn write(&mut self, ranking: &Ranking) -> Result<(), sbmoe_ir::Error> {
+        match self {
+            Self::File(run) => run.write(ranking),
+            Self::Stdout(run) => run.write(ranking),
+        }
+    }
+
+    fn finish(self) -> Result<()> {
+        match self {
+            Self::File(run) => run.finish()?.commit()?,
+            Self::Stdout(run) => drop(run.finish()?),
         }
         Ok(())
     }
 }
 
-/// A run names each query once: found now, not after the search.
-fn refuse_repeated_ids(queries: &[(String, String)]) -> Result<()> {
-    let mut seen = HashSet::new();
-    match queries.iter().find(|(id, _)| !seen.insert(id)) {
-        Some((id, _)) => bail!("query `{id}` stands twice; each query needs an id of its own"),
-        None => Ok(()),
-    }
+/// Whether somebody who typed this meant a file: it has a separator and no blank, or the ending of a file of queries.
+fn looks_like_a_path(text: &str) -> bool {
+    let is_one_word = !text.contains(char::is_whitespace);
+    let ends_as_file = [".jsonl", ".gz", ".json", ".tsv", ".txt", ".csv"].iter().any(|end| text.ends_with(end));
+    ends_as_file || (is_one_word && text.contains(['/', '\\']))
+}
+
+/// Refuses ids that no run can hold, before the search.
+fn refuse_unwritable_ids(queries: &Queries, index: &Index, pool: &ThreadPool) -> Result<()> {
+    queries.blocks(&mut |block| {
+        Ok(block.iter().try_for_each(|query| refuse_unwritable("query id", &query.id))?)
+    })?;
+    let documents = index.documents();
+    let refuse = |document| -> Result<()> { Ok(refuse_unwritable("document id", &documents.id(document)?)?) };
+    pool.install(|| (0..documents.len() as DocOrdinal).into_par_iter().try_for_each(refuse))
+        .context("a run needs a corpus whose ids stand on one line without blanks; `--json` prints hits with any id")
 }
 
 /// Prints hits to be read: rank, score, expert, title, and the beginning of the text.

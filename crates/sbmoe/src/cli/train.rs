@@ -104,7 +104,7 @@ impl Train {
         }
         if !report.finished {
             note(interrupted(&report));
-            std::process::exit(interrupt::STOPPED);
+            return Ok(Verdict::Stopped);
         }
         Ok(Verdict::Good)
     }

@@ -5,9 +5,19 @@ use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
-use sbmoe_index::FileRecord;
 use sbmoe_ir::Collection;
-use sbmoe_ir::collection::{Documents, documents_of};
+use sbmoe_ir::collection::{Documents, documents_from, documents_of};
+
+use crate::sha256::{ReadChecksum, hashed};
+
+/// What a corpus holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survey {
+    /// How many documents.
+    pub documents: u64,
+    /// SHA-256 of the file, which tells a resumed encoding that it goes on with the same documents.
+    pub sha256: String,
+}
 
 /// Documents to encode: a BEIR folder, or one JSON-lines file.
 #[derive(Debug, Clone)]
@@ -27,6 +37,11 @@ impl Corpus {
             "there is no corpus `{}`: name a BEIR folder or a .jsonl file",
             path.display()
         );
+        ensure!(
+            file.is_file(),
+            "`{}` is a pipe or a device, and a corpus is read more than once: write it to a file first",
+            path.display()
+        );
         Ok(Self { file })
     }
 
@@ -38,14 +53,24 @@ impl Corpus {
         Ok(documents_of(&self.file)?)
     }
 
+    /// The documents from the first on, and the checksum of what is read of the file meanwhile.
+    ///
+    /// # Errors
+    /// A file that cannot be opened.
+    pub(super) fn documents_with_checksum(&self) -> Result<(Documents, ReadChecksum)> {
+        let (reader, checksum) = hashed(fs_err::File::open(&self.file)?);
+        Ok((documents_from(reader, &self.file)?, checksum))
+    }
+
     /// Reads every record once, so that a malformed line or an id that stands twice is found before the long work. Eight
     /// bytes a document are held meanwhile.
     ///
     /// # Errors
     /// A malformed line, an id that stands twice, or no document at all.
-    pub fn count(&self) -> Result<u64> {
+    pub fn survey(&self) -> Result<Survey> {
+        let (documents, checksum) = self.documents_with_checksum()?;
         let mut hashes = Vec::new();
-        for document in self.documents()? {
+        for document in documents {
             hashes.push(hash_of(&document?.id));
         }
         ensure!(
@@ -60,7 +85,18 @@ impl Corpus {
         if !suspects.is_empty() {
             self.refuse_repeated_ids(&suspects)?;
         }
-        Ok(count)
+        Ok(Survey { documents: count, sha256: checksum.finish() })
+    }
+
+    /// Refuses a file that is not what the survey saw: one that grew or was written anew while it was encoded.
+    pub(super) fn refuse_change(&self, survey: &Survey, read: ReadChecksum) -> Result<()> {
+        ensure!(
+            read.finish() == survey.sha256,
+            "`{}` was changed while it was encoded, so that the index would hold neither the old corpus nor the new: repeat \
+             the command, which begins anew, once nothing writes to the corpus",
+            self.file.display()
+        );
+        Ok(())
     }
 
     /// Reads the records again and compares those ids whose hashes stood twice: two ids may share a hash.
@@ -83,14 +119,6 @@ impl Corpus {
         }
         Ok(())
     }
-
-    /// SHA-256 of the file, which tells a resumed encoding that it goes on with the same documents.
-    ///
-    /// # Errors
-    /// A file that cannot be read.
-    pub fn checksum(&self) -> Result<String> {
-        Ok(FileRecord::of(&self.file)?.sha256)
-    }
 }
 
 /// The same number for the same id within one run of the program.
@@ -109,7 +137,7 @@ mod tests {
         let line = |id: &str| format!("{{\"_id\": \"{id}\", \"text\": \"words\"}}\n");
         fs_err::write(&file, line("a") + &line("b") + "\n" + &line("c")).unwrap();
         let corpus = Corpus::open(&file).unwrap();
-        assert_eq!(corpus.count().unwrap(), 3);
+        assert_eq!(corpus.survey().unwrap().documents, 3);
         let suspects = HashSet::from(["a", "c"].map(hash_of));
         corpus.refuse_repeated_ids(&suspects).unwrap();
     }

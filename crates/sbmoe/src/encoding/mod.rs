@@ -11,7 +11,7 @@ mod reapply;
 mod stream;
 
 pub use batches::token_batches;
-pub use corpus::Corpus;
+pub use corpus::{Corpus, Survey};
 pub use maker::{Encoded, Normalize, VectorMaker, VectorOptions};
 pub use reapply::reapply;
 pub use stream::{EncodeOptions, EncodeOutcome, encode};

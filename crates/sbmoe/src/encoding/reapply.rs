@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::maker::VectorMaker;
 use super::stream::{EncodeOptions, EncodeOutcome, plan};
+use crate::folder_lock::FolderLock;
 use crate::index_folder::{Batch, DOCUMENTS_FILE, Index, IndexBuilder, IndexState};
 
 /// Rows that are read and written at once.
@@ -57,6 +58,7 @@ pub fn reapply(
     {
         return Ok(EncodeOutcome::AlreadyThere(manifest));
     }
+    let _lock = FolderLock::inside(out)?;
     let has_experts = plan.experts;
     let mut builder = IndexBuilder::open(out, plan)?;
     progress(builder.documents(), 0);

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use sbmoe_index::Manifest;
+use sbmoe_ir::Document;
 use sbmoe_model::moe::{Block, Side};
 use serde_json::json;
 
 use super::batches::BATCH_TOKENS;
-use super::corpus::Corpus;
+use super::corpus::{Corpus, Survey};
 use super::maker::VectorMaker;
+use crate::folder_lock::FolderLock;
 use crate::index_folder::{Batch, DocumentRow, IndexBuilder, IndexPlan, IndexState};
 
 /// Batches that may wait between reading and computing.
@@ -49,37 +51,48 @@ pub enum EncodeOutcome {
 /// whether to go on. Memory does not grow with the corpus.
 ///
 /// # Errors
-/// A malformed document, a vector that is not finite, a full disk, a folder that holds another index.
+/// A malformed document, a vector that is not finite, a full disk, a folder that holds something else or is written by
+/// another process, a corpus that is not what `survey` saw.
 pub fn encode(
     maker: &VectorMaker,
-    corpus: &Corpus,
+    (corpus, survey): (&Corpus, &Survey),
     out: &Path,
     options: &EncodeOptions,
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<EncodeOutcome> {
-    let plan = plan(maker, options, [("corpus_sha256", json!(corpus.checksum()?))]);
+    let plan = plan(maker, options, [("corpus_sha256", json!(survey.sha256))]);
     if let IndexState::Complete(manifest) = IndexState::of(out)?
         && plan.made(&manifest)
     {
         return Ok(EncodeOutcome::AlreadyThere(manifest));
     }
+    let _lock = FolderLock::inside(out)?;
     let has_experts = plan.experts;
     let mut builder = IndexBuilder::open(out, plan)?;
     let done = builder.documents();
     if !progress(done, 0) {
         return Ok(EncodeOutcome::Stopped(done));
     }
+    let (documents, checksum) = corpus.documents_with_checksum()?;
+    let mut documents = documents.skip(done as usize);
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(WAITING);
         scope.spawn(move || {
             // The receiver went away when the other side failed; its error is the one to report.
-            let _ = read_batches(maker, corpus, done, &mut |batch| sender.send(batch).is_ok());
+            let _ = read_batches(maker, &mut documents, &mut |batch| sender.send(batch).is_ok());
         });
         write_batches(maker, options.keep_pooled, has_experts, &receiver, &mut builder, progress)
     })
     .and_then(|stopped| match stopped {
         Some(documents) => Ok(EncodeOutcome::Stopped(documents)),
-        None => Ok(EncodeOutcome::Finished(Box::new(builder.finish()?))),
+        None => {
+            if let Err(changed) = corpus.refuse_change(survey, checksum) {
+                // Nobody may go on with documents of two files.
+                builder.discard()?;
+                return Err(changed);
+            }
+            Ok(EncodeOutcome::Finished(Box::new(builder.finish()?)))
+        }
     })
 }
 
@@ -128,19 +141,14 @@ type Tokenized = Result<(Vec<DocumentRow>, Vec<Vec<u32>>)>;
 /// Reads, tokenises and hands over batches until the corpus ends or `send` says no; errors are handed over too.
 fn read_batches(
     maker: &VectorMaker,
-    corpus: &Corpus,
-    skip: u64,
+    documents: &mut dyn Iterator<Item = Result<Document, sbmoe_ir::Error>>,
     send: &mut dyn FnMut(Tokenized) -> bool,
 ) -> Result<()> {
     let mut rows = Vec::new();
     let mut tokens: Vec<Vec<u32>> = Vec::new();
     let mut held = 0;
-    let mut documents = match corpus.documents() {
-        Ok(documents) => documents.skip(skip as usize),
-        Err(error) => return send(Err(error)).then_some(()).context("the writer went away"),
-    };
     let mut next = || -> Option<Result<(DocumentRow, Vec<u32>)>> {
-        let read = |document: sbmoe_ir::Document| -> Result<(DocumentRow, Vec<u32>)> {
+        let read = |document: Document| -> Result<(DocumentRow, Vec<u32>)> {
             let ids = maker.retriever.tokenize_document(&document.joined())?;
             Ok((DocumentRow::new(&document.id, &document.title, &document.text), ids))
         };

@@ -9,6 +9,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use fs_err::{File, OpenOptions};
+use sbmoe_ir::atomic_file::{sync_folder_of, write_bytes};
 
 use super::repository::{Repository, is_commit, is_plain};
 
@@ -71,10 +72,7 @@ impl Cache {
             return Ok(());
         }
         create_parent(&path)?;
-        let partial = path.with_extension("partial");
-        fs_err::write(&partial, commit)?;
-        fs_err::rename(&partial, &path)?;
-        Ok(())
+        Ok(write_bytes(&path, commit.as_bytes())?)
     }
 
     /// The folder of a commit's files.
@@ -139,6 +137,7 @@ impl Cache {
         let target: PathBuf = std::iter::repeat_n("..", depth + 1).chain(["blobs", etag]).collect();
         if !self.symlinks || symlink(&target, &path).is_err() {
             fs_err::rename(self.blob(etag), &path)?;
+            sync_folder_of(&path)?;
         }
         Ok(path)
     }

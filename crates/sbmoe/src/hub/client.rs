@@ -241,7 +241,9 @@ fn origin(url: &str) -> Option<(String, String)> {
 
 /// The address that a redirect at `url` leads to.
 fn join(url: &str, location: &str) -> String {
-    if location.contains("://") {
+    // A query may hold `://` too, so that only what stands before the first `/`, `?` or `#` can be a scheme.
+    let scheme = location.split(['/', '?', '#']).next().and_then(|start| start.strip_suffix(':'));
+    if scheme.is_some_and(|name| !name.is_empty()) {
         return location.to_owned();
     }
     let Some((scheme, host)) = origin(url) else { return location.to_owned() };
@@ -251,8 +253,11 @@ fn join(url: &str, location: &str) -> String {
     if location.starts_with('/') {
         return format!("{scheme}://{host}{location}");
     }
-    let folder =
-        url.split(['?', '#']).next().and_then(|path| path.rsplit_once('/')).map_or("", |(folder, _)| folder);
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    if location.starts_with(['?', '#']) {
+        return format!("{path}{location}");
+    }
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     format!("{folder}/{location}")
 }
 
@@ -268,6 +273,9 @@ mod tests {
         check("/e/f?g", "https://a.b:8/e/f?g");
         check("//c.d/e", "https://c.d/e");
         check("e", "https://a.b:8/x/e");
+        check("/e?to=https://c.d/f", "https://a.b:8/e?to=https://c.d/f");
+        check("e?to=https://c.d/f", "https://a.b:8/x/e?to=https://c.d/f");
+        check("?to=https://c.d", "https://a.b:8/x/y?to=https://c.d");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use fs_err::{File, OpenOptions};
 use sbmoe_index::FileRecord;
+use sbmoe_ir::atomic_file::sync_folder_of;
 use ureq::http::StatusCode;
 
 use super::client::{Client, Metadata, is_busy, may_pass};
@@ -66,7 +67,7 @@ pub(super) fn download(
     file.sync_all()?;
     check(partial, metadata)?;
     fs_err::rename(partial, blob)?;
-    Ok(())
+    Ok(sync_folder_of(blob)?)
 }
 
 /// Asks once for what is missing and appends what comes.

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use sbmoe_index::{
     ArrayWriter, ByteRows, ByteRowsWriter, Manifest, POOLED_FILE, Shape, VECTORS_FILE, VectorWriter,
+    partial_path,
 };
 
 use super::documents::{DOCUMENTS_FILE, DocumentRow};
 use super::index::{EXPERTS_FILE, KEYS_FILE};
 use super::plan::{IndexPlan, IndexState, PARTIAL_FILE, Progress};
+use crate::folder_lock::LOCK_FILE;
 
 /// Some documents, encoded.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +54,13 @@ impl IndexBuilder {
             IndexState::Absent => Self::create(folder, plan),
             IndexState::Partial { plan: begun, documents } if *begun == plan => {
                 Self::resume(folder, plan, documents)
-                    .with_context(|| format!("the index in `{}` cannot be taken up again", folder.display()))
+                    .with_context(|| {
+                        format!(
+                            "the index in `{}` cannot be taken up again: remove the folder, and encode the collection from its \
+                             beginning",
+                            folder.display()
+                        )
+                    })
             }
             IndexState::Partial { plan: begun, documents } => bail!(
                 "`{}` holds {documents} documents of an index that was begun with other settings (model `{}`, gate `{}`): \
@@ -73,6 +81,12 @@ impl IndexBuilder {
 
     fn create(folder: &Path, plan: IndexPlan) -> Result<Self> {
         fs_err::create_dir_all(folder)?;
+        if let Some(name) = foreign(folder)? {
+            bail!(
+                "`{}` holds `{name}`, which belongs to no index: choose a new folder, since an index needs one of its own",
+                folder.display()
+            );
+        }
         let rows = ByteRowsWriter::create(&folder.join(DOCUMENTS_FILE))?;
         let vectors = VectorWriter::create(&folder.join(VECTORS_FILE), plan.dim)?;
         let pooled =
@@ -175,6 +189,14 @@ impl IndexBuilder {
         Progress { plan: self.plan.clone(), documents: self.documents() }.write(&self.folder)
     }
 
+    /// Gives up what was encoded, so that the next encoding into the folder begins anew.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn discard(self) -> Result<()> {
+        Ok(fs_err::remove_file(self.folder.join(PARTIAL_FILE))?)
+    }
+
     /// Completes the index: its manifest is written last.
     ///
     /// # Errors
@@ -202,6 +224,22 @@ impl IndexBuilder {
         fs_err::remove_file(self.folder.join(PARTIAL_FILE))?;
         Ok(manifest)
     }
+}
+
+/// A file in a folder without an index that no killed encoding has left there.
+fn foreign(folder: &Path) -> Result<Option<String>> {
+    let ends = ByteRows::ends_path(Path::new(DOCUMENTS_FILE));
+    let own = [DOCUMENTS_FILE, VECTORS_FILE, POOLED_FILE, KEYS_FILE, EXPERTS_FILE].map(Path::new);
+    let own = || own.into_iter().chain([ends.as_path()]).map(|file| partial_path(file).into_os_string());
+    for entry in fs_err::read_dir(folder)? {
+        let name = entry?.file_name();
+        let shown = name.to_string_lossy();
+        let is_progress = shown.starts_with(&format!(".{PARTIAL_FILE}."));
+        if shown != LOCK_FILE && !is_progress && !own().any(|own| own == name) {
+            return Ok(Some(shown.into_owned()));
+        }
+    }
+    Ok(None)
 }
 
 /// A refused vector's error, with the id of its document.

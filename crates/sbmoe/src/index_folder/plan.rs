@@ -5,7 +5,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use sbmoe_index::{FORMAT_VERSION, FileRecord, MANIFEST_FILE, Manifest, Similarity, partial_path};
+use sbmoe_index::{FORMAT_VERSION, FileRecord, MANIFEST_FILE, Manifest, Similarity};
+use sbmoe_ir::atomic_file::write_bytes;
 use serde::{Deserialize, Serialize};
 
 /// The file that says how far an index has come; it goes when the index is whole.
@@ -116,8 +117,6 @@ impl Progress {
         let path = folder.join(PARTIAL_FILE);
         let mut text = serde_json::to_vec_pretty(self)?;
         text.push(b'\n');
-        fs_err::write(partial_path(&path), text)?;
-        fs_err::rename(partial_path(&path), &path)?;
-        Ok(())
+        Ok(write_bytes(&path, &text)?)
     }
 }

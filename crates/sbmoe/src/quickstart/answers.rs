@@ -49,7 +49,7 @@ pub(super) fn answer(maker: &VectorMaker, index: &Index) -> Result<Vec<Answer>> 
         let expert = index.expert(hit.document);
         Ok(AnswerHit { id: row.id, score: hit.score, expert, title: row.title, snippet: row.snippet })
     };
-    let ranked = rank(maker, index, &QUESTIONS, SHOWN, &mut |_| ())?;
+    let ranked = rank(maker, index, &QUESTIONS, SHOWN)?;
     let answers = QUESTIONS.into_iter().zip(&ranked).map(|(question, ranked)| {
         let hits = ranked.hits.iter().map(hit).collect::<Result<_>>()?;
         Ok(Answer { question, expert: ranked.expert, hits })

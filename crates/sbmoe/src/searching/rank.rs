@@ -9,9 +9,6 @@ use sbmoe_model::moe::Side;
 use crate::encoding::{VectorMaker, token_batches};
 use crate::index_folder::Index;
 
-/// Queries that are searched at once: memory grows with queries × k.
-const QUERIES: usize = 1000;
-
 /// A query's ranking.
 #[derive(Debug, Clone)]
 pub struct Ranked {
@@ -39,36 +36,25 @@ pub struct RankedHit {
     pub score: f32,
 }
 
-/// Ranks the best `k` documents for each query text, in their order; `progress` is told how many queries were added.
+/// Ranks the best `k` documents for each query text, in their order. Memory grows with queries × k.
 ///
 /// # Errors
 /// A text that cannot be tokenised, a vector that is not finite, a damaged index.
-pub fn rank(
-    maker: &VectorMaker,
-    index: &Index,
-    queries: &[&str],
-    k: usize,
-    progress: &mut dyn FnMut(u64),
-) -> Result<Vec<Ranked>> {
+pub fn rank(maker: &VectorMaker, index: &Index, queries: &[&str], k: usize) -> Result<Vec<Ranked>> {
     let cpu = &maker.retriever.ops;
-    let level = simd_level(cpu.level());
-    let mut ranked = Vec::with_capacity(queries.len());
-    for part in queries.chunks(QUERIES) {
-        let tokenize = |text: &&str| Ok(maker.retriever.tokenize_query(text)?);
-        let tokens = cpu.pool().install(|| part.par_iter().map(tokenize).collect::<Result<Vec<_>>>())?;
-        let (mut vectors, mut experts) = (Vec::new(), Vec::new());
-        for batch in token_batches(&tokens) {
-            let encoded = maker.encode(Side::Query, batch)?;
-            vectors.extend(encoded.vectors);
-            experts.extend(encoded.routed);
-        }
-        let hits = index.search(&vectors, k, level, cpu.pool())?;
-        for (place, hits) in hits.iter().enumerate() {
-            ranked.push(Ranked { hits: named(index, hits)?, expert: experts.get(place).copied() });
-        }
-        progress(part.len() as u64);
+    let tokenize = |text: &&str| Ok(maker.retriever.tokenize_query(text)?);
+    let tokens = cpu.pool().install(|| queries.par_iter().map(tokenize).collect::<Result<Vec<_>>>())?;
+    let (mut vectors, mut experts) = (Vec::new(), Vec::new());
+    for batch in token_batches(&tokens) {
+        let encoded = maker.encode(Side::Query, batch)?;
+        vectors.extend(encoded.vectors);
+        experts.extend(encoded.routed);
     }
-    Ok(ranked)
+    let hits = index.search(&vectors, k, simd_level(cpu.level()), cpu.pool())?;
+    let ranked = |(place, hits): (usize, &Vec<Hit>)| {
+        Ok(Ranked { hits: named(index, hits)?, expert: experts.get(place).copied() })
+    };
+    hits.iter().enumerate().map(ranked).collect()
 }
 
 fn named(index: &Index, hits: &[Hit]) -> Result<Vec<RankedHit>> {

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use anyhow::Result;
+use sbmoe_ir::atomic_file::write_bytes;
 use sbmoe_train::{Checkpoint, Event, Gain, Outcome, TrainConfig, ValidationReport};
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +16,6 @@ use super::judgments::HeldOutFrom;
 use super::loop_run::{Data, LoopRun};
 use super::prepared::Prepared;
 use super::progress::{Observer, Progress, Stopped, tell};
-use super::run_folder::write_atomically;
 
 /// The version of the file.
 const FORMAT: u32 = 1;
@@ -69,7 +69,7 @@ pub(super) fn choose(
         if let Some(folder) = path.parent() {
             fs_err::create_dir_all(folder)?;
         }
-        write_atomically(&path, &serde_json::to_vec(&done)?)?;
+        write_bytes(&path, &serde_json::to_vec(&done)?)?;
     }
     run.reset()?;
     let chosen = chosen(&done.values, &fold_of, baseline, config.epochs);

@@ -8,11 +8,12 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fs_err::{File, OpenOptions};
+use sbmoe_ir::atomic_file::write_bytes;
 use sbmoe_train::{Position, StepReport, ValidationReport};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::run_folder::{RunFolder, write_atomically};
+use super::run_folder::RunFolder;
 use super::tensorboard::EventFile;
 
 /// A line of `train.jsonl`.
@@ -260,6 +261,6 @@ fn cut<T: DeserializeOwned>(path: &Path, keep: impl Fn(&T) -> bool) -> io::Resul
             text.push(b'\n');
         }
     }
-    write_atomically(path, &text)?;
+    write_bytes(path, &text)?;
     Ok(lines)
 }

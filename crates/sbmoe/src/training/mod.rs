@@ -55,6 +55,8 @@ pub use report::{Kept, Part, TrainReport};
 pub use run_folder::RunFolder;
 
 use baseline::Baseline;
+use crate::folder_lock::FolderLock;
+
 use choice::Ended;
 use examples::{anchored, examples, held_out};
 use inputs::{encoder_vectors, inputs};
@@ -88,6 +90,8 @@ pub struct TrainRequest {
 pub fn run(request: &TrainRequest, observe: &mut Observer<'_>) -> Result<TrainReport> {
     let start = Instant::now();
     let mut report = TrainReport::begun(request);
+    RunFolder::new(&request.out).refuse_occupied(request.resume, request.overwrite)?;
+    let _lock = FolderLock::inside(&request.out)?;
     match Prepared::new(request, observe).and_then(|prepared| work(prepared, &mut report, observe)) {
         Err(error) if !error.is::<Stopped>() => return Err(error),
         // The report says that the run is not finished.

@@ -7,17 +7,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use sbmoe_index::FileRecord;
+use sbmoe_ir::atomic_file::{sync_folder_of, write_bytes};
 use sbmoe_ir::pairs::to_beir;
 use serde::{Deserialize, Serialize};
 
 use super::TrainRequest;
 use super::progress::{Observer, Progress, tell};
-use super::run_folder::{RunFolder, write_atomically};
+use super::run_folder::RunFolder;
 
 /// The version of the file below.
 const FORMAT: u32 = 1;
 
-const STAMP: &str = "pairs.json";
+pub(super) const STAMP: &str = "pairs.json";
 
 /// `pairs.json`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,8 +34,6 @@ struct Stamp {
 pub(super) struct MadePairs {
     /// The run's folder, where this collection was made for it now.
     made_in: Option<RunFolder>,
-    /// Whether the run's folder was there before.
-    had_folder: bool,
     /// Whether the collection has its name already, and whether a former one was moved out of its way.
     is_there: bool,
     replaces: bool,
@@ -77,13 +76,12 @@ pub(super) fn collection(
         }
     }
     let record = FileRecord::of(source)?;
-    let had_folder = folder.path().exists();
-    let mut made = MadePairs { made_in: Some(folder.clone()), had_folder, ..MadePairs::default() };
+    let mut made = MadePairs { made_in: Some(folder.clone()), ..MadePairs::default() };
     let partial = aside(&folder, "new");
     remove(&partial)?;
     let report = to_beir(source, &partial)?;
     let stamp = Stamp { format: FORMAT, file: source.to_owned(), source: record };
-    write_atomically(&partial.join(STAMP), &serde_json::to_vec_pretty(&stamp)?)
+    write_bytes(&partial.join(STAMP), &serde_json::to_vec_pretty(&stamp)?)
         .context("the run's folder cannot be written; choose another `--out`")?;
     if replaces {
         let former = aside(&folder, "former");
@@ -92,6 +90,7 @@ pub(super) fn collection(
         made.replaces = true;
     }
     fs_err::rename(&partial, &target)?;
+    sync_folder_of(&target)?;
     made.is_there = true;
     let blank = if report.blank > 0 {
         format!(", {} without text are left out", report.blank)
@@ -124,9 +123,6 @@ impl Drop for MadePairs {
             let _ = remove(&target).and_then(|()| Ok(fs_err::rename(aside(folder, "former"), &target)?));
         } else if self.is_there {
             let _ = remove(&target);
-        }
-        if !self.had_folder {
-            let _ = fs_err::remove_dir(folder.path());
         }
     }
 }

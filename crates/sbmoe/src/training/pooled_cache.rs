@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use fs_err::{File, OpenOptions};
 use sbmoe_index::{Array, ArrayWriter, FileRecord, Shape, VectorWriter, Vectors, partial_path};
+use sbmoe_ir::atomic_file::write_bytes;
 use sbmoe_kernels::{Cpu, Precision};
 use sbmoe_model::moe::{Side, text_key};
 use sbmoe_model::retriever::Retriever;
@@ -22,7 +23,6 @@ use serde::{Deserialize, Serialize};
 
 use super::encoder_pass::encode;
 use super::progress::{Observer, Progress, tell};
-use super::run_folder::write_atomically;
 use super::tokens::tokenize;
 use crate::sha256::Sha256Hex;
 
@@ -83,7 +83,7 @@ pub(super) fn pooled(
     }
     let (vectors, known) = compute(retriever, side, texts, &path, observe)?;
     let manifest = Manifest { format: FORMAT, hidden: sizes.1, vectors, texts: known };
-    write_atomically(&own.join(MANIFEST), &serde_json::to_vec_pretty(&manifest)?)?;
+    write_bytes(&own.join(MANIFEST), &serde_json::to_vec_pretty(&manifest)?)?;
     remove_if_there(&rows_path(&path))?;
     tell(observe, Progress::Note(format!("pooled vectors: stored in `{}`", path.display())))?;
     read(&path, sizes)
@@ -245,5 +245,5 @@ fn open_writer(path: &Path, hidden: usize, texts: u64) -> Result<VectorWriter> {
 /// Brings the vectors so far to the disk, then their number.
 fn keep(writer: &mut VectorWriter, path: &Path) -> Result<()> {
     writer.flush()?;
-    Ok(write_atomically(&rows_path(path), writer.rows().to_string().as_bytes())?)
+    Ok(write_bytes(&rows_path(path), writer.rows().to_string().as_bytes())?)
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use sbmoe_index::Similarity;
 use sbmoe_ir::Collection;
+use sbmoe_ir::atomic_file::write_bytes;
 use sbmoe_kernels::{Cpu, Ops as _};
 use sbmoe_model::folder::{self, Fingerprints};
 use sbmoe_model::moe::{BlockConfig, Side, Start};
@@ -19,11 +20,12 @@ use super::judgments::Judgments;
 use super::pairs;
 use super::progress::{Downloads, Observer, Progress, tell};
 use super::provenance::Provenance;
-use super::run_folder::{RunFolder, write_atomically};
+use super::run_folder::RunFolder;
 use super::teaching::{self, TeacherModel};
 use super::texts::{Documents, Texts, read_documents, read_queries};
 use crate::device;
 use crate::model_source::{self, ModelSource};
+use crate::paths::refuse_inputs_inside;
 
 /// Names of unexpected tensors that a warning lists.
 const LISTED: usize = 20;
@@ -57,6 +59,16 @@ impl Prepared {
         config.check()?;
         let folder = RunFolder::new(&request.out);
         folder.refuse_occupied(request.resume, request.overwrite)?;
+        refuse_inputs_inside(
+            &request.out,
+            [
+                ("--model", config.model.as_deref().map(Path::new)),
+                ("--teacher", config.teacher.as_deref().map(Path::new)),
+                ("--data", config.data.as_deref()),
+                ("--pairs", config.pairs.as_deref()),
+                ("--distill", config.distill.as_deref()),
+            ],
+        )?;
         let (data, made) = match (&config.data, &config.pairs) {
             (None, Some(source)) => pairs::collection(source, request, observe)?,
             (Some(data), _) => (data.clone(), pairs::MadePairs::default()),
@@ -111,8 +123,9 @@ impl Prepared {
             }
             folder.clear(request.resume)?;
         }
-        write_atomically(&folder.config(), toml::to_string(&config)?.as_bytes())?;
-        write_atomically(&folder.environment(), &pretty(&provenance)?)?;
+        // The environment comes first: by it a run is known.
+        write_bytes(&folder.environment(), &pretty(&provenance)?)?;
+        write_bytes(&folder.config(), toml::to_string(&config)?.as_bytes())?;
         Ok(Self {
             config,
             folder,

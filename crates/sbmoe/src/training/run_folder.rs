@@ -13,11 +13,16 @@
 //! RUN/last/, RUN/best/   the state that was not chosen, a saved model too, where that is another
 //! ```
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use sbmoe_model::folder::is_saved_model;
 use sbmoe_train::{Checkpoint, CheckpointError, Keep, Position};
+use serde_json::Value;
+
+use super::pairs::STAMP;
+use crate::folder_lock::LOCK_FILE;
 
 /// Files of a run that stand or fall with its model; an overwritten run takes them along.
 const DERIVED: [&str; 3] = ["run.trec", "scores.json", "per_query.tsv"];
@@ -99,11 +104,23 @@ impl RunFolder {
         parent.unwrap_or(Path::new(".")).join(".pooled")
     }
 
-    /// Refuses a folder whose content a new run would destroy.
+    /// Refuses a folder whose content a new run would destroy: anything that no run of ours has left, even where a run may be
+    /// overwritten.
     pub(super) fn refuse_occupied(&self, resume: bool, overwrite: bool) -> Result<()> {
         let path = self.path.display();
         if self.path.exists() && !self.path.is_dir() {
             bail!("`{path}` is not a folder; choose another `--out`");
+        }
+        if let Some(name) = self.foreign()? {
+            bail!("`{path}` holds `{name}` and is no run of sbmoe; choose another `--out`");
+        }
+        for folder in [self.model(), self.other(Keep::Best), self.other(Keep::Last)] {
+            if folder.exists() && !is_saved_model(&folder) {
+                bail!(
+                    "`{}` is no model that sbmoe saved, and would be replaced; move it elsewhere, or choose another `--out`",
+                    folder.display()
+                );
+            }
         }
         if overwrite {
             return Ok(());
@@ -120,6 +137,25 @@ impl RunFolder {
             );
         }
         Ok(())
+    }
+
+    /// Something in the folder that shows that it is not a run's; `None` where it is, or where there is nothing.
+    ///
+    /// A run writes `env.json` first, except for what it makes of pairs; what was interrupted before holds hidden files of
+    /// ours at most.
+    fn foreign(&self) -> io::Result<Option<String>> {
+        if !self.path.exists() || is_environment(&self.environment()) {
+            return Ok(None);
+        }
+        for entry in fs_err::read_dir(&self.path)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            let is_pairs = name == "pairs" && self.pairs().join(STAMP).is_file();
+            let is_hidden = name == LOCK_FILE || name.starts_with(".pairs.") || name.starts_with(".env.json.");
+            if !is_pairs && !is_hidden {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
     }
 
     /// Where the run that `identity` names stands; `None` without a checkpoint.
@@ -171,22 +207,8 @@ impl RunFolder {
     }
 }
 
-/// Writes a file that is whole or not there: under a temporary name, synchronised, renamed.
-pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.partial", std::process::id()));
-    let partial = path.with_file_name(name);
-    let attempt = || {
-        let mut file = fs_err::File::create(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs_err::rename(&partial, path)
-    };
-    let written = attempt();
-    if written.is_err() {
-        // The first error is the one to report; the partial file may not even exist.
-        let _ = fs_err::remove_file(&partial);
-    }
-    written
+/// Whether a file is an `env.json` of ours.
+fn is_environment(path: &Path) -> bool {
+    let value: Option<Value> = fs_err::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    value.is_some_and(|value| value["cpu"]["level"].is_string() && value["model"]["fingerprint"].is_string())
 }

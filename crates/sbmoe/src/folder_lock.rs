@@ -1,0 +1,140 @@
+//! One writer a folder: a lock that a living process holds, and that ends with it however it ends.
+//!
+//! The lock is a file with the process's number in it, locked by the system. It is removed when the work is done; one that a
+//! killed process left is taken over.
+
+use std::fs::TryLockError;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use fs_err::{File, OpenOptions};
+
+/// The lock's name within a folder that is filled in its place.
+pub const LOCK_FILE: &str = ".lock";
+
+/// Keeps other processes from writing to a folder until it is dropped.
+#[derive(Debug)]
+pub struct FolderLock {
+    path: PathBuf,
+    /// Open as long as the lock is held.
+    _file: File,
+    /// Folders that were made for the lock, deepest first; they go again if nothing comes into them.
+    made: Vec<PathBuf>,
+}
+
+impl FolderLock {
+    /// Locks a folder that is filled in its place, such as an index or a run, and makes it if there is none.
+    ///
+    /// # Errors
+    /// Another process writes to the folder, or it cannot be made or written.
+    pub fn inside(folder: &Path) -> Result<Self> {
+        let missing = folder.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
+        let made: Vec<PathBuf> = missing.map(Path::to_owned).collect();
+        fs_err::create_dir_all(folder)?;
+        Self::acquire(folder, folder.join(LOCK_FILE), made)
+    }
+
+    /// Locks a folder that is written elsewhere and then moved to its place, such as a saved model.
+    ///
+    /// # Errors
+    /// Another process writes to the folder, or the one around it cannot be made or written.
+    pub fn beside(folder: &Path) -> Result<Self> {
+        let Some(name) = folder.file_name() else {
+            bail!("`{}` has no name of its own; name a folder inside it", folder.display());
+        };
+        if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            fs_err::create_dir_all(parent)?;
+        }
+        let mut lock = std::ffi::OsString::from(".");
+        lock.push(name);
+        lock.push(LOCK_FILE);
+        Self::acquire(folder, folder.with_file_name(lock), Vec::new())
+    }
+
+    fn acquire(folder: &Path, path: PathBuf, made: Vec<PathBuf>) -> Result<Self> {
+        loop {
+            let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
+            match file.file().try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let holder = fs_err::read_to_string(&path).unwrap_or_default();
+                    bail!(
+                        "`{}` is being written by another process ({}): wait until it ends, or choose another folder",
+                        folder.display(),
+                        holder.trim()
+                    );
+                }
+                // Some network file systems know no locks; there, the user must see to it.
+                Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
+                Err(TryLockError::Error(error)) => {
+                    return Err(error).with_context(|| format!("`{}` cannot be locked", path.display()));
+                }
+            }
+            // The holder before may have removed the file between its opening and its locking here.
+            if is_still_there(&file, &path) {
+                file.set_len(0)?;
+                writeln!(file, "process {}", std::process::id())?;
+                return Ok(Self { path, _file: file, made });
+            }
+        }
+    }
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Removed while it is held, so that nobody can hold a file that has no name any more.
+        let _ = fs_err::remove_file(&self.path);
+        for folder in &self.made {
+            if fs_err::remove_dir(folder).is_err() {
+                break;
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_still_there(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let same = |one: std::fs::Metadata, other: std::fs::Metadata| {
+        (one.dev(), one.ino()) == (other.dev(), other.ino())
+    };
+    file.metadata().is_ok_and(|held| fs_err::metadata(path).is_ok_and(|named| same(held, named)))
+}
+
+/// An open file keeps its name there.
+#[cfg(not(unix))]
+fn is_still_there(_: &File, _: &Path) -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_writer_is_refused_by_name_until_the_first_is_done() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("runs/new");
+        let lock = FolderLock::inside(&folder).unwrap();
+        let message = FolderLock::inside(&folder).unwrap_err().to_string();
+        assert!(message.contains("runs/new"), "{message}");
+        assert!(message.contains(&format!("process {}", std::process::id())), "{message}");
+        drop(lock);
+        assert!(!place.path().join("runs").exists(), "what was made for the lock alone is gone");
+        let _again = FolderLock::inside(&folder).unwrap();
+        let _beside = FolderLock::beside(&folder).unwrap();
+        FolderLock::beside(&folder).unwrap_err();
+    }
+
+    #[test]
+    fn a_lock_that_a_killed_process_left_is_taken_over_and_what_was_written_stays() {
+        let place = tempfile::tempdir().unwrap();
+        fs_err::write(place.path().join(LOCK_FILE), "process 4000000\n").unwrap();
+        let lock = FolderLock::inside(place.path()).unwrap();
+        fs_err::write(place.path().join("vectors"), "1").unwrap();
+        drop(lock);
+        let left: Vec<_> = fs_err::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["vectors"]);
+    }
+}

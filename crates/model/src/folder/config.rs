@@ -44,6 +44,9 @@ pub struct BertConfig {
     pub layer_norm_eps: f64,
 }
 
+/// The most numbers of one table: more than any encoder has, and few enough that sizes in bytes cannot overflow.
+pub(crate) const MOST_ELEMENTS: usize = 1 << 40;
+
 /// The activations that BERT encoders come with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -124,6 +127,18 @@ impl BertConfig {
         value
     }
 
+    /// Refuses more layers than weights of `tensors` tensors can hold, before a name is made for each.
+    pub(crate) fn check_layers(&self, dir: &Path, tensors: usize) -> Result<(), FolderError> {
+        if self.num_hidden_layers <= tensors {
+            return Ok(());
+        }
+        let layers = self.num_hidden_layers;
+        let reason = format!(
+            "`num_hidden_layers` is {layers}, but the weights beside it hold {tensors} tensors in all"
+        );
+        Err(FolderError::Invalid { path: dir.join(FILE), reason })
+    }
+
     fn check(&self, path: &Path) -> Result<(), FolderError> {
         let invalid = |reason: String| Err(FolderError::Invalid { path: path.to_owned(), reason });
         let sizes = [
@@ -140,6 +155,13 @@ impl BertConfig {
         let (hidden, heads) = (self.hidden_size, self.num_attention_heads);
         if !hidden.is_multiple_of(heads) {
             return invalid(format!("`num_attention_heads` {heads} does not divide `hidden_size` {hidden}"));
+        }
+        // Every table and weight has one of these pairs as its shape; the weights themselves say how large they are.
+        let fits = |rows: &usize| rows.checked_mul(hidden).is_some_and(|count| count <= MOST_ELEMENTS);
+        if let Some((key, size)) = sizes.iter().find(|(_, size)| !fits(size)) {
+            return invalid(format!(
+                "`{key}` {size} with `hidden_size` {hidden} makes a table of more than {MOST_ELEMENTS} numbers"
+            ));
         }
         let probabilities = [
             ("hidden_dropout_prob", self.hidden_dropout_prob),

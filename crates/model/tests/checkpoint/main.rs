@@ -8,6 +8,7 @@
 mod damage;
 mod folders;
 mod formats;
+mod long_texts;
 mod pickles;
 mod real_model;
 mod real_vectors;
@@ -15,5 +16,6 @@ mod samples;
 mod saved;
 mod selection;
 mod settings;
+mod tokenizer_settings;
 mod tokenizers;
 mod words;

@@ -8,6 +8,7 @@
 mod damage;
 mod folders;
 mod formats;
+mod hostile_folders;
 mod long_texts;
 mod pickles;
 mod real_model;

@@ -48,7 +48,7 @@ fn block() -> BlockConfig {
 }
 
 /// Saves a model whose only weight is `weight`, with a block if asked for.
-fn save(dir: &Path, weight: f32, with_block: bool) -> Result<(), FolderError> {
+pub(crate) fn save(dir: &Path, weight: f32, with_block: bool) -> Result<(), FolderError> {
     let tokenizer = Tokenizer::open(&sample("tokenizer/cased"), true, 20).unwrap();
     let values = [weight];
     let block = block();

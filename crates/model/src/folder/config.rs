@@ -6,7 +6,7 @@ use sbmoe_kernels::Activation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{FolderError, json_file};
+use super::{FolderError, json_file, keys};
 
 /// The file's name.
 const FILE: &str = "config.json";
@@ -110,6 +110,14 @@ impl BertConfig {
         Ok(config)
     }
 
+    /// What the file says that is left out here: code of the model's own.
+    pub(super) fn warnings(dir: &Path) -> Result<Vec<String>, FolderError> {
+        let path = dir.join(FILE);
+        let value: Value = json_file::read(&path)?;
+        let found = value.get("auto_map").filter(|found| keys::says_something(found));
+        Ok(found.map(|found| keys::warning(&path, "auto_map", found)).into_iter().collect())
+    }
+
     /// The content of a `config.json` that other programs understand.
     pub(super) fn to_json(&self, pad_token_id: u32) -> Value {
         let mut value = json!(self);
@@ -207,6 +215,21 @@ fn refuse_others(path: &Path, value: &Value) -> Result<(), FolderError> {
     }
     if value.get("is_decoder") == Some(&json!(true)) {
         return unsupported("is_decoder", "true", "`false`");
+    }
+    for key in ["quantization_config", "pruned_heads"] {
+        if let Some(found) = value.get(key).filter(|found| keys::says_something(found)) {
+            return unsupported(key, &found.to_string(), "none");
+        }
+    }
+    // The weights of an adapter lie beside the encoder's, to which other programs add them.
+    let adapter = path.with_file_name("adapter_config.json");
+    if adapter.is_file() {
+        return Err(FolderError::Unsupported {
+            path: adapter,
+            key: "the encoder with".to_owned(),
+            found: "an adapter".to_owned(),
+            supported: "encoders into whose weights it was merged (`merge_and_unload` of `peft`)".to_owned(),
+        });
     }
     Ok(())
 }

@@ -74,9 +74,9 @@ fn compute(dir: &Path) -> Result<String, FolderError> {
     let modules = modules::read(dir)?;
     let encoder = modules.as_ref().map_or_else(|| dir.to_owned(), |modules| modules.encoder.clone());
     let mut optional = vec![dir.join(modules::FILE), dir.join(prompts::FILE)];
-    let names = ["config.json", sentence::FILE, "tokenizer.json", "tokenizer_config.json", "vocab.txt"];
+    let names = ["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "added_tokens.json"];
     optional.extend(names.map(|name| encoder.join(name)));
-    optional.push(encoder.join("added_tokens.json"));
+    optional.push(sentence::path(&encoder));
     if !encoder.join("tokenizer.json").is_file() {
         // Beside a whole tokenizer it repeats what that says.
         optional.push(encoder.join("special_tokens_map.json"));

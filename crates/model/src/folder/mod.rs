@@ -86,7 +86,7 @@ impl ModelFolder {
         let sentence_transformers = modules.is_some();
         let sentence = sentence::read(&encoder, sentence_transformers, &bert)?;
         let model = prompts::read(dir)?;
-        let mut warnings = [model.warnings, sentence.warnings].concat();
+        let mut warnings = [model.warnings, sentence.warnings, BertConfig::warnings(&encoder)?].concat();
         let (pooling, normalize, block) = match modules {
             None => (Pooling::default(), false, None),
             Some(modules) => {

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::de::IgnoredAny;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
-use tokenizers::{ModelWrapper, NormalizerWrapper, PreTokenizerWrapper, Tokenizer as Pipeline};
+use tokenizers::{
+    ModelWrapper, NormalizerWrapper, PreTokenizerWrapper, Tokenizer as Pipeline, TruncationDirection,
+};
 
 use super::guard::guarded;
 use super::settings::Settings;
@@ -44,6 +46,12 @@ fn from_file(path: &Path, settings: &Settings) -> Result<Pipeline, TokenizerErro
     // The library panics where a part of the file is no JSON.
     serde_json::from_slice::<IgnoredAny>(&bytes).map_err(|error| invalid(error.to_string()))?;
     let mut pipeline = guarded(|| Pipeline::from_bytes(&bytes)).map_err(invalid)?;
+    let direction = pipeline.get_truncation().map(|truncation| truncation.direction);
+    if matches!(direction, Some(TruncationDirection::Left)) && !settings.says_side() {
+        let reason = "its `truncation` cuts texts at their beginning, which is not supported; supported: the \
+                      `direction` `Right`";
+        return Err(invalid(reason.to_owned()));
+    }
     let ModelWrapper::WordPiece(model) = pipeline.get_model() else { return Ok(pipeline) };
     if settings.other_class().is_none() && !is_as_set(&pipeline, settings.normalizer()) {
         let mut model = model.clone();

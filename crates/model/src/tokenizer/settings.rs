@@ -27,6 +27,9 @@ pub(super) struct Settings {
     #[serde(default = "yes")]
     tokenize_chinese_chars: bool,
     added_tokens_decoder: Option<BTreeMap<u32, Token>>,
+    truncation_side: Option<String>,
+    #[serde(default)]
+    split_special_tokens: bool,
     #[serde(flatten)]
     special: Special,
 }
@@ -76,10 +79,26 @@ impl Settings {
     /// Reads the file of a folder, if it is there.
     pub(super) fn read(dir: &Path) -> Result<Self, TokenizerError> {
         let path = dir.join("tokenizer_config.json");
-        match read_if_there(&path)? {
-            Some(settings) => Ok(settings),
+        match read_if_there::<Self>(&path)? {
+            Some(settings) => settings.check().map_err(|reason| invalid(&path, reason)),
             None => serde_json::from_str("{}").map_err(|error| invalid(&path, error.to_string())),
         }
+    }
+
+    /// Refuses what would be read and give other tokens.
+    fn check(self) -> Result<Self, String> {
+        if let Some(side) = self.truncation_side.as_deref().filter(|side| *side != "right") {
+            return Err(format!("`truncation_side` `{side}` is not supported; supported: `right`"));
+        }
+        if self.split_special_tokens {
+            return Err("`split_special_tokens` `true` is not supported; supported: `false`".to_owned());
+        }
+        Ok(self)
+    }
+
+    /// Whether the settings say at which end texts are cut.
+    pub(super) fn says_side(&self) -> bool {
+        self.truncation_side.is_some()
     }
 
     /// The class of another family, which splits texts into words of its own.

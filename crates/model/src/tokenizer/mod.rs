@@ -17,6 +17,7 @@ pub use self::error::TokenizerError;
 use self::stretches::{STRETCH, Stretches};
 use self::words::Words;
 
+mod added_tokens;
 mod error;
 mod files;
 mod guard;

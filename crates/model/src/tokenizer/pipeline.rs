@@ -11,7 +11,7 @@ use tokenizers::{
 
 use super::guard::guarded;
 use super::settings::Settings;
-use super::{TokenizerError, word_piece};
+use super::{TokenizerError, added_tokens, word_piece};
 
 /// How transformers' class for BERT writes the pieces inside of words, and the characters of the longest word it takes.
 const PREFIX: &str = "##";
@@ -30,7 +30,7 @@ pub(super) fn open(dir: &Path) -> Result<(PathBuf, Pipeline), TokenizerError> {
     } else {
         return Err(TokenizerError::Missing { dir: dir.to_owned() });
     };
-    settings.add_tokens(dir, &mut pipeline)?;
+    added_tokens::add(settings, dir, &mut pipeline)?;
     if is_list {
         word_piece::add_special_tokens(&mut pipeline);
     }

@@ -1,7 +1,7 @@
 //! Long texts in BERT's tokenizer, a stretch at a time: its memory does not grow with a text, and reading ends with the
 //! tokens that are kept.
 //!
-//! The library takes some 150 bytes for each byte of what it is given at once. A stretch ends where neither an added
+//! The library takes about a hundred bytes for each byte of what it is given at once. A stretch ends where neither an added
 //! token nor the order of combining marks reaches across; the word that goes on there is put together again. So the
 //! tokens are those of the whole text.
 

@@ -99,7 +99,7 @@ fn tokenizers_at_which_the_library_stops_are_refused() {
         let start: String = content.chars().take(60).collect();
         match tokenizer(&content) {
             Err(error) => {
-                assert!(error.contains("tokenizer.json` is not a valid tokenizer"), "{start}: {error}")
+                assert!(error.contains("tokenizer.json` is not a valid tokenizer"), "{start}: {error}");
             }
             Ok(tokenizer) => drop(tokenizer.encode("a").map(|_| ())),
         }

@@ -72,9 +72,9 @@ fn all() -> Vec<Both> {
     let normalized = json!({"content": "\u{c9}a", "normalized": true, "special": false});
     vec![
         Both::new(&normalizer(true, true), &[], false),
-        Both::new(&normalizer(true, false), &[plain.clone()], true),
+        Both::new(&normalizer(true, false), std::slice::from_ref(&plain), true),
         Both::new(&normalizer(false, true), &[normalized.clone(), spaces.clone()], false),
-        Both::new(&normalizer(false, false), &[words.clone()], true),
+        Both::new(&normalizer(false, false), std::slice::from_ref(&words), true),
         Both::new(&normalizer(true, true), &[words, normalized, spaces, plain], false),
         Both::new(&Value::Null, &[], true),
     ]

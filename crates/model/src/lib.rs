@@ -6,6 +6,7 @@
 //! This crate knows no collection, no optimiser and no command line.
 
 pub mod architecture;
+mod atomic;
 pub mod bert;
 pub mod checkpoint;
 pub mod folder;

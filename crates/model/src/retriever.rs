@@ -52,12 +52,15 @@ impl<O: Ops> Retriever<O> {
     /// A folder, a tokenizer or weights that cannot be used; the error names the file.
     pub fn open(dir: &Path, ops: Arc<O>, max_length: Option<usize>) -> Result<Self, RetrieverError> {
         let folder = ModelFolder::open(dir)?;
-        let mut architecture = Architecture::new(folder.bert.clone(), folder.pooling, folder.block_config()?);
+        let block = folder.block_config()?;
+        // Names of layers and experts are made only where the weights can have so many.
+        let checkpoints = folder.weights(block.as_ref())?;
+        let mut architecture = Architecture::new(folder.bert.clone(), folder.pooling, block);
         architecture.normalize = folder.normalize;
         // The two slow parts of a cold start side by side: parsing the vocabulary, and copying the weights.
         let (tokenizer, weights) = std::thread::scope(|scope| {
             let tokenizer = scope.spawn(|| folder.tokenizer(None, max_length));
-            let weights = load(&folder, &architecture, &*ops);
+            let weights = load(checkpoints, &architecture, &*ops);
             (tokenizer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), weights)
         });
         let (tokenizer, (parameters, unexpected)) = (tokenizer?, weights?);
@@ -207,7 +210,7 @@ fn prompted<'a>(prompt: &str, text: &'a str) -> Cow<'a, str> {
 
 /// The values of an architecture's parameters, and the names of tensors that it has no place for.
 fn load<O: Ops>(
-    folder: &ModelFolder,
+    (of_encoder, of_block): (Checkpoint, Option<Checkpoint>),
     architecture: &Architecture,
     ops: &O,
 ) -> Result<(Tensors<O::Buffer>, Vec<String>), RetrieverError> {
@@ -221,8 +224,8 @@ fn load<O: Ops>(
         unexpected.extend(selection.unexpected);
         Ok::<_, CheckpointError>(())
     };
-    upload(folder.checkpoint()?, encoder)?;
-    if let Some(checkpoint) = folder.block_checkpoint()? {
+    upload(of_encoder, encoder)?;
+    if let Some(checkpoint) = of_block {
         upload(checkpoint, block)?;
     }
     Ok((Tensors::from_buffers(buffers), unexpected))

@@ -10,7 +10,7 @@ use super::{CheckpointError, NotFinite, Tensor, Values};
 
 /// The most elements that a tensor may have when it repeats elements of a smaller storage (an expanded view): a
 /// few bytes could otherwise ask for any amount of memory.
-const MOST_REPEATED_ELEMENTS: usize = 1 << 22;
+pub(super) const MOST_REPEATED_ELEMENTS: usize = 1 << 22;
 
 /// One tensor: a strided view of a storage, which is a range of a file's bytes.
 #[derive(Clone, Debug)]

@@ -73,7 +73,9 @@ fn place_storages(
             return Err(file.malformed(format!("the size of the storage `{key}` overflows")));
         };
         counts.push((place, storage));
-        roots.insert(Rc::clone(key), start..end);
+        if roots.insert(Rc::clone(key), start..end).is_some() {
+            return Err(file.malformed(format!("it lists the storage `{key}` twice")));
+        }
         place = end;
     }
     // The sizes are known from the pickle, so that a file cut anywhere is told with its whole length.

@@ -24,8 +24,6 @@ pub use self::shards::weight_files;
 pub use self::values::Values;
 pub use self::write::{NamedTensor, stream_safetensors, write_safetensors};
 
-pub(crate) use self::write::sync_parent;
-
 use self::entry::Entry;
 use self::mapped::MappedFile;
 

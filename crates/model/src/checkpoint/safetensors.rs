@@ -12,11 +12,12 @@ use super::mapped::MappedFile;
 /// The bytes of the header's length, which begins the file.
 const LENGTH_BYTES: usize = 8;
 
+/// The length at which a header is refused. A tensor takes about 100 bytes there, and some 1500 in memory while it is read.
+const MOST_HEADER_BYTES: usize = 16 << 20;
+
 /// Reads the header: every tensor's type, shape and place.
 pub(super) fn entries(file: &MappedFile) -> Result<BTreeMap<String, Entry>, CheckpointError> {
-    let bytes = file.bytes();
-    let (header_bytes, metadata) =
-        SafeTensors::read_metadata(bytes).map_err(|error| explain(file, &error))?;
+    let (header_bytes, metadata) = read_header(file)?;
     let data = LENGTH_BYTES + header_bytes;
     let mut entries = BTreeMap::new();
     for name in metadata.offset_keys() {
@@ -28,9 +29,20 @@ pub(super) fn entries(file: &MappedFile) -> Result<BTreeMap<String, Entry>, Chec
     Ok(entries)
 }
 
+fn read_header(file: &MappedFile) -> Result<(usize, Metadata), CheckpointError> {
+    let bytes = file.bytes();
+    let length = bytes.first_chunk::<LENGTH_BYTES>().map(|length| u64::from_le_bytes(*length));
+    if let Some(length) = length.filter(|length| *length > MOST_HEADER_BYTES as u64)
+        && length <= bytes.len() as u64
+    {
+        return Err(file.malformed(format!("its header has {length} bytes, more than {MOST_HEADER_BYTES}")));
+    }
+    SafeTensors::read_metadata(bytes).map_err(|error| explain(file, &error))
+}
+
 /// The header's `__metadata__`.
 pub(super) fn header_text(file: &MappedFile) -> Result<BTreeMap<String, String>, CheckpointError> {
-    let (_, metadata) = SafeTensors::read_metadata(file.bytes()).map_err(|error| explain(file, &error))?;
+    let (_, metadata) = read_header(file)?;
     Ok(metadata.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect())
 }
 

@@ -5,12 +5,19 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::CheckpointError;
-use super::entry::Entry;
+use super::entry::{Entry, MOST_REPEATED_ELEMENTS, element_count, element_size};
 use super::mapped::MappedFile;
 use super::pickle::{Pickle, Storage, TensorView, Value};
 
 /// The keys under which training programs keep the state dictionary beside the optimiser's.
 const NESTED: [&str; 2] = ["state_dict", "model_state_dict"];
+
+/// The bytes of the longest name of a tensor: a name that is mentioned many times is copied and compared each time.
+const LONGEST_NAME: usize = 512;
+
+/// How many bytes of `f32` a file's tensors may be, for each of its bytes: four where tensors of f16 all occur twice. What
+/// many views of one storage add up to would otherwise know no bound.
+const MOST_EXPANSION: usize = 8;
 
 /// The tensors by name.
 ///
@@ -31,6 +38,9 @@ pub(super) fn tensors(
     let mut tensors = BTreeMap::new();
     for (key, value) in items {
         if let (Value::Text(name), Value::Tensor(tensor)) = (key, value) {
+            if name.len() > LONGEST_NAME {
+                return Err(file.malformed(format!("the name of a tensor has {} bytes", name.len())));
+            }
             tensors.insert(name.to_string(), Rc::clone(tensor));
         }
     }
@@ -38,7 +48,7 @@ pub(super) fn tensors(
         let keys: Vec<String> = items
             .iter()
             .filter_map(|(key, _)| match key {
-                Value::Text(name) => Some(format!("`{name}`")),
+                Value::Text(name) if name.len() <= LONGEST_NAME => Some(format!("`{name}`")),
                 _ => None,
             })
             .take(8)
@@ -59,7 +69,17 @@ pub(super) fn place(
     root: impl Fn(&Storage) -> Result<Range<usize>, CheckpointError>,
 ) -> Result<BTreeMap<String, Entry>, CheckpointError> {
     let mut entries = BTreeMap::new();
+    let most = file.bytes().len().saturating_mul(MOST_EXPANSION) / size_of::<f32>();
+    let most = most.saturating_add(MOST_REPEATED_ELEMENTS);
+    let mut elements = 0_usize;
     for (name, tensor) in tensors {
+        elements = elements.saturating_add(element_count(&tensor.shape).unwrap_or(usize::MAX));
+        if elements > most {
+            return Err(file.malformed(format!(
+                "its tensors, up to `{name}`, have {elements} elements, far more than its {} bytes hold",
+                file.bytes().len()
+            )));
+        }
         let storage = &tensor.storage;
         let bytes = root(storage)?;
         let entry = view(storage, bytes)
@@ -80,7 +100,7 @@ pub(super) fn place(
 
 /// The bytes that a whole storage takes; `None` where the number overflows.
 pub(super) fn root_bytes(storage: &Storage) -> Option<usize> {
-    super::entry::element_size(storage.dtype)?.checked_mul(storage.root_elements)
+    element_size(storage.dtype)?.checked_mul(storage.root_elements)
 }
 
 /// The bytes of a view of a storage, within the storage's.
@@ -89,7 +109,7 @@ fn view(storage: &Storage, bytes: Range<usize>) -> Result<Range<usize>, String> 
     if first.checked_add(*elements).is_none_or(|end| end > *root_elements) {
         return Err(format!("{elements} elements from {first} reach beyond a storage of {root_elements}"));
     }
-    let size = super::entry::element_size(storage.dtype).expect("storages have whole bytes");
+    let size = element_size(storage.dtype).expect("storages have whole bytes");
     let start = bytes.start + first * size;
     Ok(start..start + elements * size)
 }

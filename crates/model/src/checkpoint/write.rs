@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::io::{self, BufWriter, Write as _};
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 use fs_err::File;
 use serde_json::json;
 
 use super::{CheckpointError, NotFinite};
+use crate::atomic;
 
 /// A tensor to write, borrowed.
 #[derive(Clone, Copy, Debug)]
@@ -63,36 +63,14 @@ pub fn stream_safetensors<'a>(
         assert_ne!(tensors[pair[0]].0, tensors[pair[1]].0, "a name occurs once in a file");
     }
 
-    let mut partial = path.file_name().map(OsString::from).unwrap_or_default();
-    partial.push(".partial");
-    let partial = path.with_file_name(partial);
-    let file = Writing { path, partial: &partial, tensors, order: &order };
-    let written = file.write(metadata, values).and_then(|()| {
-        fs_err::rename(&partial, path)?;
-        Ok(sync_parent(path)?)
-    });
-    if written.is_err() {
-        // The first error is the one to report; the partial file may not even exist.
-        let _ = fs_err::remove_file(&partial);
-    }
-    written
+    let file = Writing { path, tensors, order: &order };
+    atomic::write(path, |writer| file.write(writer, metadata, values))
 }
 
-/// Makes a rename in the file's folder survive a power cut.
-pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
-    // Windows does not open folders as files, and its renames need no such step.
-    if cfg!(unix) {
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
-    }
-    Ok(())
-}
-
-/// A file under its temporary name.
+/// A file to write.
 struct Writing<'a> {
-    /// What it will be called: the name in errors.
+    /// What it is called, for errors.
     path: &'a Path,
-    partial: &'a Path,
     /// Names and shapes.
     tensors: &'a [(&'a str, &'a [usize])],
     /// The places of the tensors, sorted by name.
@@ -102,10 +80,10 @@ struct Writing<'a> {
 impl Writing<'_> {
     fn write<'v>(
         &self,
+        writer: &mut BufWriter<File>,
         metadata: &BTreeMap<String, String>,
         mut values: impl FnMut(usize) -> Cow<'v, [f32]>,
     ) -> Result<(), CheckpointError> {
-        let mut writer = BufWriter::with_capacity(1 << 20, File::create(self.partial)?);
         let header = self.header(metadata);
         writer.write_all(&(header.len() as u64).to_le_bytes())?;
         writer.write_all(&header)?;
@@ -121,8 +99,7 @@ impl Writing<'_> {
                 writer.write_all(&value.to_le_bytes())?;
             }
         }
-        writer.flush()?;
-        Ok(writer.get_ref().sync_all()?)
+        Ok(())
     }
 
     /// The header: a JSON object padded with spaces to a multiple of 8 bytes, so that the tensors are aligned.

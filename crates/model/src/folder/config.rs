@@ -6,7 +6,7 @@ use sbmoe_kernels::Activation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{FolderError, json_file};
+use super::{FolderError, json_file, keys};
 
 /// The file's name.
 const FILE: &str = "config.json";
@@ -43,6 +43,9 @@ pub struct BertConfig {
     #[serde(default = "default_epsilon")]
     pub layer_norm_eps: f64,
 }
+
+/// The most numbers of one table: more than any encoder has, and few enough that sizes in bytes cannot overflow.
+pub(crate) const MOST_ELEMENTS: usize = 1 << 40;
 
 /// The activations that BERT encoders come with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +110,14 @@ impl BertConfig {
         Ok(config)
     }
 
+    /// What the file says that is left out here: code of the model's own.
+    pub(super) fn warnings(dir: &Path) -> Result<Vec<String>, FolderError> {
+        let path = dir.join(FILE);
+        let value: Value = json_file::read(&path)?;
+        let found = value.get("auto_map").filter(|found| keys::says_something(found));
+        Ok(found.map(|found| keys::warning(&path, "auto_map", found)).into_iter().collect())
+    }
+
     /// The content of a `config.json` that other programs understand.
     pub(super) fn to_json(&self, pad_token_id: u32) -> Value {
         let mut value = json!(self);
@@ -122,6 +133,18 @@ impl BertConfig {
             object.extend(others);
         }
         value
+    }
+
+    /// Refuses more layers than weights of `tensors` tensors can hold, before a name is made for each.
+    pub(crate) fn check_layers(&self, dir: &Path, tensors: usize) -> Result<(), FolderError> {
+        if self.num_hidden_layers <= tensors {
+            return Ok(());
+        }
+        let layers = self.num_hidden_layers;
+        let reason = format!(
+            "`num_hidden_layers` is {layers}, but the weights beside it hold {tensors} tensors in all"
+        );
+        Err(FolderError::Invalid { path: dir.join(FILE), reason })
     }
 
     fn check(&self, path: &Path) -> Result<(), FolderError> {
@@ -140,6 +163,13 @@ impl BertConfig {
         let (hidden, heads) = (self.hidden_size, self.num_attention_heads);
         if !hidden.is_multiple_of(heads) {
             return invalid(format!("`num_attention_heads` {heads} does not divide `hidden_size` {hidden}"));
+        }
+        // Every table and weight has one of these pairs as its shape; the weights themselves say how large they are.
+        let fits = |rows: &usize| rows.checked_mul(hidden).is_some_and(|count| count <= MOST_ELEMENTS);
+        if let Some((key, size)) = sizes.iter().find(|(_, size)| !fits(size)) {
+            return invalid(format!(
+                "`{key}` {size} with `hidden_size` {hidden} makes a table of more than {MOST_ELEMENTS} numbers"
+            ));
         }
         let probabilities = [
             ("hidden_dropout_prob", self.hidden_dropout_prob),
@@ -185,6 +215,21 @@ fn refuse_others(path: &Path, value: &Value) -> Result<(), FolderError> {
     }
     if value.get("is_decoder") == Some(&json!(true)) {
         return unsupported("is_decoder", "true", "`false`");
+    }
+    for key in ["quantization_config", "pruned_heads"] {
+        if let Some(found) = value.get(key).filter(|found| keys::says_something(found)) {
+            return unsupported(key, &found.to_string(), "none");
+        }
+    }
+    // The weights of an adapter lie beside the encoder's, to which other programs add them.
+    let adapter = path.with_file_name("adapter_config.json");
+    if adapter.is_file() {
+        return Err(FolderError::Unsupported {
+            path: adapter,
+            key: "the encoder with".to_owned(),
+            found: "an adapter".to_owned(),
+            supported: "encoders into whose weights it was merged (`merge_and_unload` of `peft`)".to_owned(),
+        });
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ const FORMAT: u32 = 1;
 pub(super) struct Stamp {
     /// The version of the format.
     format: u32,
-    /// The fingerprint of the folder as it was saved.
+    /// The fingerprint of the folder as it was saved, for which the next key holds.
     fingerprint: String,
     /// The fingerprint of the model that makes the same document vectors, where that is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,25 +46,27 @@ impl Stamp {
     }
 }
 
-/// The fingerprint of a model folder: as stored when the model was saved, else computed.
+/// The fingerprint of a model folder.
 ///
 /// It is the SHA-256 of the files that decide which vector a text gets: configuration, weights, tokenizer, pooling,
-/// block, prompts. A model card may change without changing it.
+/// block, prompts. A model card may change without changing it. A saved model that was changed since, by whatever
+/// program, is another one: what it says of its document vectors holds no longer.
 ///
 /// # Errors
 /// A file that cannot be read, a folder without weights, or a stamp of a newer format.
 pub fn fingerprint(dir: &Path) -> Result<Fingerprints, FolderError> {
     let path = dir.join(FILE);
-    let (model, documents) = match json_file::read_if_there::<Stamp>(&path)? {
-        None => Ok((compute(dir)?, None)),
-        Some(stamp) if stamp.format == FORMAT => Ok((stamp.fingerprint, stamp.documents)),
-        Some(stamp) => Err(FolderError::Unsupported {
+    let stamp = json_file::read_if_there::<Stamp>(&path)?;
+    if let Some(stamp) = stamp.as_ref().filter(|stamp| stamp.format != FORMAT) {
+        return Err(FolderError::Unsupported {
             path,
             key: "`format`".to_owned(),
             found: stamp.format.to_string(),
             supported: format!("`{FORMAT}`; a newer sbmoe wrote this model"),
-        }),
-    }?;
+        });
+    }
+    let model = compute(dir)?;
+    let documents = stamp.filter(|stamp| stamp.fingerprint == model).and_then(|stamp| stamp.documents);
     Ok(Fingerprints { documents: documents.unwrap_or_else(|| model.clone()), model })
 }
 
@@ -72,8 +74,13 @@ fn compute(dir: &Path) -> Result<String, FolderError> {
     let modules = modules::read(dir)?;
     let encoder = modules.as_ref().map_or_else(|| dir.to_owned(), |modules| modules.encoder.clone());
     let mut optional = vec![dir.join(modules::FILE), dir.join(prompts::FILE)];
-    let names = ["config.json", sentence::FILE, "tokenizer.json", "tokenizer_config.json", "vocab.txt"];
+    let names = ["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "added_tokens.json"];
     optional.extend(names.map(|name| encoder.join(name)));
+    optional.push(sentence::path(&encoder));
+    if !encoder.join("tokenizer.json").is_file() {
+        // Beside a whole tokenizer it repeats what that says.
+        optional.push(encoder.join("special_tokens_map.json"));
+    }
     let mut weights = weight_files(&encoder)?;
     if let Some(modules) = modules {
         optional.push(modules.pooling.join("config.json"));

@@ -26,13 +26,6 @@ pub(super) fn unknown(
     others: &Map<String, Value>,
     harmless: &[&str],
 ) -> Vec<String> {
-    let says_something = |value: &Value| match value {
-        Value::Null => false,
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(items) => !items.is_empty(),
-        Value::String(text) => !text.is_empty(),
-        Value::Bool(_) | Value::Number(_) => true,
-    };
     let unknown =
         others.iter().filter(|(key, value)| says_something(value) && !harmless.contains(&key.as_str()));
     unknown.map(|(key, value)| warning(path, &format!("{within}{key}"), value)).collect()
@@ -45,4 +38,15 @@ pub(super) fn warning(path: &Path, key: &str, value: &Value) -> String {
          sentence-transformers'",
         path.display()
     )
+}
+
+/// Whether a value is more than nothing.
+pub(super) fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(items) => !items.is_empty(),
+        Value::String(text) => !text.is_empty(),
+        Value::Bool(_) | Value::Number(_) => true,
+    }
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 pub use sbmoe_kernels::Pooling;
 
 pub use self::card::{CardResult, ModelCard};
+pub(crate) use self::config::MOST_ELEMENTS;
 pub use self::config::{BertConfig, HiddenAct};
 pub use self::error::FolderError;
 pub use self::fingerprint::{Fingerprints, fingerprint};
@@ -86,7 +87,7 @@ impl ModelFolder {
         let sentence_transformers = modules.is_some();
         let sentence = sentence::read(&encoder, sentence_transformers, &bert)?;
         let model = prompts::read(dir)?;
-        let mut warnings = [model.warnings, sentence.warnings].concat();
+        let mut warnings = [model.warnings, sentence.warnings, BertConfig::warnings(&encoder)?].concat();
         let (pooling, normalize, block) = match modules {
             None => (Pooling::default(), false, None),
             Some(modules) => {
@@ -168,11 +169,34 @@ impl ModelFolder {
         self.block.as_deref().map(Checkpoint::open).transpose()
     }
 
+    /// Opens the weights of encoder and block, of which neither may be far smaller than its configuration says.
+    ///
+    /// # Errors
+    /// See [`Checkpoint::open`]; more layers or experts than the weights have tensors.
+    pub(crate) fn weights(
+        &self,
+        block: Option<&BlockConfig>,
+    ) -> Result<(Checkpoint, Option<Checkpoint>), FolderError> {
+        let encoder = self.checkpoint()?;
+        self.bert.check_layers(&self.encoder, encoder.names().len())?;
+        let of_block = self.block_checkpoint()?;
+        if let (Some(dir), Some(config), Some(weights)) = (&self.block, block, &of_block) {
+            let (experts, tensors) = (config.experts, weights.names().len());
+            if experts > tensors {
+                let reason = format!(
+                    "`experts` is {experts}, but the weights beside it hold {tensors} tensors in all"
+                );
+                return Err(FolderError::Invalid { path: dir.join("config.json"), reason });
+            }
+        }
+        Ok((encoder, of_block))
+    }
+
     /// Opens the tokenizer. `None` follows the folder, whose own default length is [`DEFAULT_MAX_LENGTH`] tokens or
     /// the model's limit if that is lower; a `max_length` is that of queries and documents alike.
     ///
     /// # Errors
-    /// A tokenizer that is missing, malformed or larger than the model's vocabulary, or a length beyond the model's.
+    /// A tokenizer that is missing, malformed or of another model, or a length beyond the model's.
     pub fn tokenizer(
         &self,
         lower_case: Option<bool>,
@@ -188,10 +212,6 @@ impl ModelFolder {
         }
         let lower_case = lower_case.unwrap_or(self.lower_case);
         let tokenizer = Tokenizer::open(&self.encoder, lower_case, lengths.text)?.with_lengths(lengths)?;
-        let (tokens, vocabulary) = (tokenizer.vocabulary_size(), self.bert.vocab_size);
-        if tokens > vocabulary {
-            return Err(TokenizerError::Vocabulary { dir: self.encoder.clone(), tokens, vocabulary });
-        }
-        Ok(tokenizer)
+        tokenizer.with_rows(self.bert.vocab_size)
     }
 }

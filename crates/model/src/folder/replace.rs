@@ -1,11 +1,10 @@
 //! Replacing a whole folder at once: it is written beside its place and moved there when it is complete.
 
-use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{FolderError, fingerprint};
-use crate::checkpoint::sync_parent;
+use crate::atomic::{PARTIAL, beside, sync_folder, sync_parent};
 
 /// Calls `write` with an empty folder beside `dir` and moves that to `dir` if it succeeds.
 ///
@@ -16,7 +15,7 @@ pub(super) fn replace(
     dir: &Path,
     write: impl FnOnce(&Path) -> Result<(), FolderError>,
 ) -> Result<(), FolderError> {
-    let (partial, previous) = (sibling(dir, "partial")?, sibling(dir, "previous")?);
+    let (partial, previous) = (beside(dir, PARTIAL)?, beside(dir, "previous")?);
     if previous.exists() {
         if dir.exists() {
             fs_err::remove_dir_all(&previous)?;
@@ -33,6 +32,8 @@ pub(super) fn replace(
     }
     fs_err::create_dir_all(&partial)?;
     let written = write(&partial).and_then(|()| {
+        // The folders that `write` made hold files whose names are safe already.
+        sync_folder(&partial)?;
         if dir.exists() {
             fs_err::rename(dir, &previous)?;
         }
@@ -66,18 +67,4 @@ fn is_occupied(dir: &Path) -> Result<bool, FolderError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error.into()),
     }
-}
-
-/// `.NAME.suffix` in the same folder, so that moving from it never crosses file systems.
-fn sibling(dir: &Path, suffix: &str) -> Result<PathBuf, FolderError> {
-    let Some(name) = dir.file_name() else {
-        let reason =
-            "it has no name of its own, so that it cannot be replaced; name a folder inside it".to_owned();
-        return Err(FolderError::Invalid { path: dir.to_owned(), reason });
-    };
-    let mut sibling = OsString::from(".");
-    sibling.push(name);
-    sibling.push(".");
-    sibling.push(suffix);
-    Ok(dir.with_file_name(sibling))
 }

@@ -1,6 +1,6 @@
 //! `sentence_bert_config.json`: the lengths at which texts are cut, and lower-casing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -11,6 +11,22 @@ use crate::tokenizer::{Lengths, Tokenizer};
 
 /// The file's name.
 pub(super) const FILE: &str = "sentence_bert_config.json";
+
+/// Its names in old folders, of which sentence-transformers takes the first that is there.
+const OLD_FILES: [&str; 6] = [
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+];
+
+/// The file of an encoder's folder, be it there or not.
+pub(super) fn path(dir: &Path) -> PathBuf {
+    let names = [FILE].into_iter().chain(OLD_FILES);
+    names.map(|name| dir.join(name)).find(|path| path.is_file()).unwrap_or_else(|| dir.join(FILE))
+}
 
 /// What all generations say, each in its own way.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -69,7 +85,7 @@ struct TokenizerConfig {
 /// Where a sentence-transformers folder (`is_chain`, or one with this file) gives no length, it is the tokenizer's
 /// `model_max_length`, at most the encoder's positions, as that library takes it; another folder gives none.
 pub(super) fn read(dir: &Path, is_chain: bool, bert: &BertConfig) -> Result<Sentence, FolderError> {
-    let path = dir.join(FILE);
+    let path = path(dir);
     let Some(config) = json_file::read_if_there::<Config>(&path)? else {
         let max_length = if is_chain { Some(tokenizer_length(dir, bert)?) } else { None };
         return Ok(Sentence { max_length, ..Sentence::default() });

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use fs_err::File;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::fingerprint::{self, Stamp};
 use super::{BertConfig, FolderError, ModelCard, Pooling, Prompts, Similarity};
 use super::{modules, pooling, prompts, replace::replace, sentence};
+use crate::atomic;
 use crate::checkpoint::{NamedTensor, write_safetensors};
 use crate::moe::BlockConfig;
 use crate::tokenizer::Tokenizer;
@@ -75,7 +75,7 @@ fn write_files(dir: &Path, model: &WriteFolder<'_>) -> Result<(), FolderError> {
     write_json(&dir.join("config.json"), &model.bert.to_json(pad_token))?;
     write_safetensors(&dir.join("model.safetensors"), model.encoder, &metadata)?;
     for (name, content) in model.tokenizer.files()? {
-        write_synced(&dir.join(name), content.as_bytes())?;
+        write_file(&dir.join(name), content.as_bytes())?;
     }
     write_json(&dir.join(sentence::FILE), &sentence::to_json(model.tokenizer))?;
     let similarity = if model.normalize { Similarity::Cosine } else { Similarity::Dot };
@@ -95,10 +95,10 @@ fn write_files(dir: &Path, model: &WriteFolder<'_>) -> Result<(), FolderError> {
         let block = dir.join(block);
         write_json(&block.join("config.json"), config)?;
         write_safetensors(&block.join("model.safetensors"), tensors, &metadata)?;
-        write_synced(&dir.join("sbmoe.py"), BLOCK_PROGRAM.as_bytes())?;
+        write_file(&dir.join("sbmoe.py"), BLOCK_PROGRAM.as_bytes())?;
     }
     write_json(&dir.join(modules::FILE), &modules_json(&chain))?;
-    write_synced(&dir.join("README.md"), model.card.to_markdown(model).as_bytes())?;
+    write_file(&dir.join("README.md"), model.card.to_markdown(model).as_bytes())?;
     write_json(&dir.join(fingerprint::FILE), &Stamp::of(dir, model.documents_of)?)
 }
 
@@ -128,11 +128,9 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<(), FolderError> {
     let mut text = serde_json::to_string_pretty(value)
         .map_err(|source| FolderError::Json { path: path.to_owned(), source })?;
     text.push('\n');
-    Ok(write_synced(path, text.as_bytes())?)
+    Ok(write_file(path, text.as_bytes())?)
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    atomic::write(path, |file| file.write_all(bytes))
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::Sides;
+use crate::folder::MOST_ELEMENTS;
 
 /// What stands behind the encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -174,6 +175,16 @@ impl BlockConfig {
     pub fn check(&self) -> Result<(), String> {
         if self.experts == 0 || self.expert_width == 0 {
             return Err("a block needs at least one expert of at least one unit".to_owned());
+        }
+        let rank = self.rank.unwrap_or_default();
+        for (key, size) in [("expert_width", self.expert_width), ("hidden", self.hidden), ("rank", rank)] {
+            let elements = size.checked_mul(self.hidden.max(1));
+            if elements.is_none_or(|elements| elements > MOST_ELEMENTS) {
+                let hidden = self.hidden;
+                return Err(format!(
+                    "`{key}` {size} with `hidden` {hidden} makes a weight of more than {MOST_ELEMENTS} numbers"
+                ));
+            }
         }
         if !(self.input_scale > 0.0 && self.input_scale.is_finite()) {
             return Err(format!("`input_scale` is {}, not a number above 0", self.input_scale));

@@ -30,19 +30,18 @@ pub enum TokenizerError {
         reason: String,
     },
 
-    /// A tokenizer with more tokens than the encoder has rows for.
+    /// A token for which the encoder has no row.
     #[error(
-        "the tokenizer of `{}` has {tokens} tokens, but the encoder's `vocab_size` is {vocabulary}; the two do not \
-         belong together",
-        dir.display()
+        "the tokenizer's token `{token}` has the number {number}, but the encoder's `vocab_size` is {rows}; the two do \
+         not belong together, or the text must not hold this token"
     )]
     Vocabulary {
-        /// The folder.
-        dir: PathBuf,
-        /// One more than the largest token number.
-        tokens: usize,
+        /// The token.
+        token: String,
+        /// Its number.
+        number: u32,
         /// The rows of the encoder's table of words.
-        vocabulary: usize,
+        rows: usize,
     },
 
     /// A length that leaves no room for text.

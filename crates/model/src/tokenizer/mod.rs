@@ -1,23 +1,30 @@
 //! Text to token numbers, by the tokenizer that a model folder brings.
 //!
 //! `tokenizer.json` is used where there is one; else BERT's WordPiece is built from `vocab.txt`
-//! ([`word_piece`](self)). A file's own truncation and padding are disabled: texts are cut here, to a length that
-//! the caller chooses, and never padded.
-//! Words that were met before are looked up ([`words`](self)).
+//! ([`word_piece`](self)). What the files beside it say has the last word, as in transformers ([`settings`](self)). A
+//! file's own truncation and padding are disabled: texts are cut here, to a length that the caller chooses, and never
+//! padded.
+//! Words that were met before are looked up ([`words`](self)), long texts read a stretch at a time ([`stretches`](self)).
 //! Encoding is single-threaded; a [`Tokenizer`] is shared by reference between threads.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokenizers::Tokenizer as Pipeline;
+use tokenizers::{NormalizerWrapper, Tokenizer as Pipeline};
 
 pub use self::error::TokenizerError;
+use self::stretches::{STRETCH, Stretches};
 use self::words::Words;
 
+mod added_tokens;
 mod error;
 mod files;
+mod guard;
+mod lower_case;
+mod pipeline;
+mod settings;
+mod stretches;
 mod word_piece;
 mod words;
 
@@ -57,13 +64,20 @@ impl fmt::Display for Lengths {
 /// A tokenizer with the lengths and lower-casing that belong to a model.
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
+    /// With lower-casing before its own normalizer, if the folder asks for it.
     pipeline: Pipeline,
+    /// The normalizer without it.
+    own_normalizer: Option<NormalizerWrapper>,
     /// The special tokens before a text (`[CLS]`) and after it (`[SEP]`).
     before: Vec<u32>,
     after: Vec<u32>,
     lower_case: bool,
     lengths: Lengths,
     vocabulary_size: usize,
+    /// The rows of the encoder's table of words; `usize::MAX` where no encoder is known.
+    rows: usize,
+    /// How long texts are read, where the tokenizer is BERT's.
+    stretches: Option<Stretches>,
     /// The words of texts, where their tokens do not depend on their neighbours; all clones share them.
     words: Option<Arc<Words>>,
 }
@@ -71,38 +85,48 @@ pub struct Tokenizer {
 impl Tokenizer {
     /// Opens the tokenizer of an encoder's folder.
     ///
-    /// With `lower_case`, texts are lower-cased before the tokenizer sees them; whether the tokenizer does so itself is
-    /// its own affair. `max_length` counts the special tokens.
+    /// With `lower_case`, texts are lower-cased before the tokenizer sees them, but for special tokens; whether the
+    /// tokenizer does so itself is its own affair. `max_length` counts the special tokens.
     ///
     /// # Errors
     /// Neither `tokenizer.json` nor `vocab.txt`, a file that cannot be read, or a length that leaves no room for text.
     pub fn open(dir: &Path, lower_case: bool, max_length: usize) -> Result<Self, TokenizerError> {
-        let path = dir.join("tokenizer.json");
-        let mut pipeline = if path.is_file() {
-            let bytes = fs_err::read(&path)?;
-            Pipeline::from_bytes(&bytes)
-                .map_err(|error| TokenizerError::Invalid { path: path.clone(), reason: error.to_string() })?
-        } else if dir.join("vocab.txt").is_file() {
-            word_piece::build(dir)?
-        } else {
-            return Err(TokenizerError::Missing { dir: dir.to_owned() });
-        };
-        pipeline.with_padding(None);
-        pipeline
-            .with_truncation(None)
-            .map_err(|error| TokenizerError::Invalid { path: path.clone(), reason: error.to_string() })?;
-
-        let (before, after) = special_tokens(&pipeline)?;
-        if before.is_empty() && after.is_empty() {
-            // An empty text would have no tokens at all.
-            let reason = "it adds no special tokens such as `[CLS]` and `[SEP]`".to_owned();
-            return Err(TokenizerError::Invalid { path, reason });
-        }
+        let (path, mut pipeline) = pipeline::open(dir)?;
+        let (before, after) = special_tokens(&path, &pipeline)?;
         let largest = pipeline.get_vocab(true).into_values().max();
         let vocabulary_size = largest.map_or(0, |largest| largest as usize + 1);
-        let words = words::are_apart(&pipeline).then(Arc::default);
+        let own_normalizer = pipeline.get_normalizer().cloned();
+        if lower_case {
+            lower_case::put_before(&mut pipeline);
+        }
+        let stretches = Stretches::of(&pipeline);
+        if let Some(stretches) = &stretches {
+            let read = guard::guarded(|| {
+                Ok((
+                    stretches.tokens(&pipeline, "a", 1)?,
+                    pipeline.encode_fast("a", false)?.get_ids().to_vec(),
+                ))
+            });
+            if read.is_ok_and(|(once, whole)| once != whole) {
+                let reason = "its post-processor leaves out a text, or repeats it".to_owned();
+                return Err(TokenizerError::Invalid { path, reason });
+            }
+        }
+        let words = (stretches.is_some() && words::are_apart(&pipeline)).then(Arc::default);
         let lengths = Lengths::all(max_length);
-        Self { pipeline, before, after, lower_case, lengths, vocabulary_size, words }.with_lengths(lengths)
+        let tokenizer = Self {
+            pipeline,
+            own_normalizer,
+            before,
+            after,
+            lower_case,
+            lengths,
+            vocabulary_size,
+            rows: usize::MAX,
+            stretches,
+            words,
+        };
+        tokenizer.with_lengths(lengths)
     }
 
     /// The same tokenizer with other lengths.
@@ -116,6 +140,18 @@ impl Tokenizer {
             return Err(TokenizerError::TooShort { asked: shortest, least });
         }
         Ok(Self { lengths, ..self })
+    }
+
+    /// The same tokenizer before an encoder whose table of words has so many rows: a token beyond them is an error where it
+    /// occurs in a text.
+    ///
+    /// # Errors
+    /// A special token of every text that is beyond them.
+    pub fn with_rows(self, rows: usize) -> Result<Self, TokenizerError> {
+        let tokenizer = Self { rows, ..self };
+        tokenizer.check(&tokenizer.before)?;
+        tokenizer.check(&tokenizer.after)?;
+        Ok(tokenizer)
     }
 
     /// The token numbers of a text with its special tokens, at most [`Tokenizer::max_length`] in all; what does not fit
@@ -146,21 +182,33 @@ impl Tokenizer {
     fn encode_within(&self, text: &str, length: usize) -> Result<Vec<u32>, TokenizerError> {
         let room = length - self.before.len() - self.after.len();
         let tokens = match &self.words {
-            Some(words) => words.tokens(text, room, |word| self.tokens(word))?,
-            None => self.tokens(text)?,
+            Some(words) => words.tokens(text, room, |word, room| self.tokens(word, room))?,
+            None => self.tokens(text, room)?,
         };
         let kept = &tokens[..tokens.len().min(room)];
+        self.check(kept)?;
         Ok([self.before.as_slice(), kept, self.after.as_slice()].concat())
     }
 
-    /// The token numbers of a text, without special tokens around them.
-    fn tokens(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        let text = if self.lower_case { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) };
-        let encoding = self
-            .pipeline
-            .encode_fast(text.as_ref(), false)
-            .map_err(|error| TokenizerError::Encode { reason: error.to_string() })?;
-        Ok(encoding.get_ids().to_vec())
+    /// The first tokens of a text, without special tokens around them: at least `room` unless it has fewer.
+    fn tokens(&self, text: &str, room: usize) -> Result<Vec<u32>, TokenizerError> {
+        let tokens = guard::guarded(|| match &self.stretches {
+            Some(stretches) if text.len() > STRETCH => stretches.tokens(&self.pipeline, text, room),
+            _ => Ok(self.pipeline.encode_fast(text, false)?.get_ids().to_vec()),
+        });
+        tokens.map_err(|reason| TokenizerError::Encode { reason })
+    }
+
+    /// Refuses tokens for which the encoder has no row.
+    fn check(&self, tokens: &[u32]) -> Result<(), TokenizerError> {
+        match tokens.iter().find(|token| **token as usize >= self.rows) {
+            None => Ok(()),
+            Some(&number) => Err(TokenizerError::Vocabulary {
+                token: self.pipeline.id_to_token(number).unwrap_or_default(),
+                number,
+                rows: self.rows,
+            }),
+        }
     }
 
     /// [`Tokenizer::encode`] of each text.
@@ -198,15 +246,20 @@ impl Tokenizer {
 }
 
 /// The tokens that the pipeline puts before and after a text, told from a sample.
-fn special_tokens(pipeline: &Pipeline) -> Result<(Vec<u32>, Vec<u32>), TokenizerError> {
-    let encode = |special| {
-        pipeline
-            .encode_fast("a", special)
-            .map_err(|error| TokenizerError::Encode { reason: error.to_string() })
-    };
+fn special_tokens(path: &Path, pipeline: &Pipeline) -> Result<(Vec<u32>, Vec<u32>), TokenizerError> {
+    let invalid = |reason: String| TokenizerError::Invalid { path: path.to_owned(), reason };
+    let encode = |special| guard::guarded(|| pipeline.encode_fast("a", special)).map_err(invalid);
     let (bare, full) = (encode(false)?, encode(true)?);
-    let before = full.get_special_tokens_mask().iter().take_while(|special| **special == 1).count();
-    let after = full.len().saturating_sub(before + bare.len());
-    let ids = full.get_ids();
-    Ok((ids[..before].to_vec(), ids[ids.len() - after..].to_vec()))
+    let (ids, mask) = (full.get_ids(), full.get_special_tokens_mask());
+    let before = mask.iter().take_while(|special| **special == 1).count();
+    let Some(after) = ids[before..].strip_prefix(bare.get_ids()) else {
+        return Err(invalid(
+            "its post-processor does not leave a text as it is between special tokens".to_owned(),
+        ));
+    };
+    if before == 0 && after.is_empty() {
+        // An empty text would have no tokens at all.
+        return Err(invalid("it adds no special tokens such as `[CLS]` and `[SEP]`".to_owned()));
+    }
+    Ok((ids[..before].to_vec(), after.to_vec()))
 }

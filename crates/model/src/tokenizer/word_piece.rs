@@ -5,15 +5,14 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
 use tokenizers::decoders::wordpiece::WordPiece as Decoder;
 use tokenizers::models::wordpiece::WordPiece;
-use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
 use tokenizers::{AddedToken, Tokenizer as Pipeline};
 
 use super::TokenizerError;
+use super::settings::Settings;
 
 /// The tokens without which BERT's input cannot be built.
 const REQUIRED: [&str; 4] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"];
@@ -21,18 +20,18 @@ const REQUIRED: [&str; 4] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"];
 /// The token of masked language modelling; some vocabularies lack it.
 const MASK: &str = "[MASK]";
 
-#[derive(Deserialize)]
-struct Config {
-    #[serde(default = "yes")]
-    do_lower_case: bool,
-    strip_accents: Option<bool>,
-    #[serde(default = "yes")]
-    tokenize_chinese_chars: bool,
-}
-
 /// Builds the pipeline from the folder's `vocab.txt`.
-pub(super) fn build(dir: &Path) -> Result<Pipeline, TokenizerError> {
-    let Config { do_lower_case, strip_accents, tokenize_chinese_chars } = read_config(dir)?;
+///
+/// # Errors
+/// A file that cannot be read, or a tokenizer of another class.
+pub(super) fn build(dir: &Path, settings: &Settings) -> Result<Pipeline, TokenizerError> {
+    if let Some(class) = settings.other_class() {
+        let reason = format!(
+            "`tokenizer_class` `{class}` is not supported beside a `vocab.txt` alone; supported: `BertTokenizer`, or any \
+             class with a `tokenizer.json`"
+        );
+        return Err(TokenizerError::Invalid { path: dir.join("tokenizer_config.json"), reason });
+    }
     let path = dir.join("vocab.txt");
     let invalid = |reason: String| TokenizerError::Invalid { path: path.clone(), reason };
     let bytes = fs_err::read(&path)?;
@@ -50,11 +49,6 @@ pub(super) fn build(dir: &Path) -> Result<Pipeline, TokenizerError> {
     }
     let special = |token: &str| (token.to_owned(), number(token).expect("required tokens are there"));
     let processing = BertProcessing::new(special("[SEP]"), special("[CLS]"));
-    let added: Vec<AddedToken> = REQUIRED
-        .into_iter()
-        .chain(number(MASK).map(|_| MASK))
-        .map(|token| AddedToken::from(token, true))
-        .collect();
 
     // The map's type is private to the library; an empty one is had by reading nothing.
     let mut map = WordPiece::read_bytes(&[]).map_err(|error| invalid(error.to_string()))?;
@@ -66,31 +60,22 @@ pub(super) fn build(dir: &Path) -> Result<Pipeline, TokenizerError> {
         .map_err(|error| invalid(error.to_string()))?;
     let mut pipeline = Pipeline::new(model);
     pipeline
-        .with_normalizer(Some(BertNormalizer::new(
-            true,
-            tokenize_chinese_chars,
-            strip_accents,
-            do_lower_case,
-        )))
+        .with_normalizer(Some(settings.normalizer()))
         .with_pre_tokenizer(Some(BertPreTokenizer))
         .with_post_processor(Some(processing))
         .with_decoder(Some(Decoder::default()));
-    pipeline.add_special_tokens(&added);
     Ok(pipeline)
 }
 
-fn read_config(dir: &Path) -> Result<Config, TokenizerError> {
-    let path = dir.join("tokenizer_config.json");
-    let text = if path.is_file() { fs_err::read_to_string(&path)? } else { "{}".to_owned() };
-    serde_json::from_str(&text).map_err(|error| TokenizerError::Invalid { path, reason: error.to_string() })
+/// Makes BERT's special tokens one token each, where no file says how they are looked for.
+pub(super) fn add_special_tokens(pipeline: &mut Pipeline) {
+    let known = REQUIRED.into_iter().chain([MASK]).filter(|token| pipeline.token_to_id(token).is_some());
+    let tokens: Vec<AddedToken> = known.map(|token| AddedToken::from(token, true)).collect();
+    pipeline.add_special_tokens(&tokens);
 }
 
 /// The lines of a file, without their ends (`\n` or `\r\n`); nothing follows the last end.
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-}
-
-fn yes() -> bool {
-    true
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::mem;
 use std::sync::{PoisonError, RwLock};
 
-use tokenizers::{ModelWrapper, NormalizerWrapper, PreTokenizerWrapper, Tokenizer as Pipeline};
+use tokenizers::Tokenizer as Pipeline;
 
 /// Bytes of the longest word that is remembered.
 const LONGEST: usize = 32;
@@ -24,15 +24,12 @@ const _: () = {
     }
 };
 
-/// Whether the tokens of a text are those of its [`pieces`]: so it is with BERT's, unless somebody added a token with a
+/// Whether the tokens of a text are those of its [`pieces`], of a tokenizer that is BERT's: so it is unless somebody added a token with a
 /// space or a point inside, or one that is looked for in what normalizing leaves, where they may come from elsewhere.
 pub(super) fn are_apart(pipeline: &Pipeline) -> bool {
-    matches!(pipeline.get_normalizer(), None | Some(NormalizerWrapper::BertNormalizer(_)))
-        && matches!(pipeline.get_pre_tokenizer(), Some(PreTokenizerWrapper::BertPreTokenizer(_)))
-        && matches!(pipeline.get_model(), ModelWrapper::WordPiece(_))
-        && pipeline.get_added_tokens_decoder().values().all(|token| {
-            !token.normalized && !token.content.contains(|c: char| c.is_whitespace() || POINTS.contains(&c))
-        })
+    pipeline.get_added_tokens_decoder().values().all(|token| {
+        !token.normalized && !token.content.contains(|c: char| c.is_whitespace() || POINTS.contains(&c))
+    })
 }
 
 /// A text's words, without the points around them, and those points.
@@ -55,12 +52,12 @@ pub(super) struct Words {
 
 impl Words {
     /// The tokens of a text's first words, at least `room` of them unless the text has fewer: those that `tokenize` would
-    /// find there in the whole text, as [`are_apart`] promises.
+    /// find there in the whole text, as [`are_apart`] promises. It is asked for as many of a word as there is room for.
     pub(super) fn tokens<E>(
         &self,
         text: &str,
         room: usize,
-        tokenize: impl Fn(&str) -> Result<Vec<u32>, E>,
+        tokenize: impl Fn(&str, usize) -> Result<Vec<u32>, E>,
     ) -> Result<Vec<u32>, E> {
         let mut tokens = Vec::new();
         for word in pieces(text) {
@@ -68,7 +65,7 @@ impl Words {
                 break;
             }
             if !self.recall(word, &mut tokens) {
-                let found = tokenize(word)?;
+                let found = tokenize(word, room - tokens.len())?;
                 tokens.extend_from_slice(&found);
                 self.remember(word, found);
             }
@@ -103,7 +100,7 @@ mod tests {
     use super::*;
 
     /// A tokenizer of letters, which refuses digits.
-    fn letters(word: &str) -> Result<Vec<u32>, char> {
+    fn letters(word: &str, _: usize) -> Result<Vec<u32>, char> {
         word.chars()
             .map(|letter| if letter.is_ascii_digit() { Err(letter) } else { Ok(letter.into()) })
             .collect()
@@ -118,16 +115,16 @@ mod tests {
     #[test]
     fn a_word_that_is_known_is_not_asked_for() {
         let words = Words::default();
-        let (text, expected) = (" ab c\tab\n\nab ", letters("abcabab").unwrap());
+        let (text, expected) = (" ab c\tab\n\nab ", letters("abcabab", 9).unwrap());
         assert_eq!(words.tokens(text, usize::MAX, letters), Ok(expected.clone()));
-        assert_eq!(words.tokens(text, usize::MAX, |word| Err(word.to_owned())), Ok(expected));
-        assert_eq!(words.tokens("ab d", 9, |word| Err(word.to_owned())), Err("d".to_owned()));
+        assert_eq!(words.tokens(text, usize::MAX, |word, _| Err(word.to_owned())), Ok(expected));
+        assert_eq!(words.tokens("ab d", 9, |word, _| Err(word.to_owned())), Err("d".to_owned()));
     }
 
     #[test]
     fn words_behind_the_last_token_are_not_read() {
         let words = Words::default();
-        assert_eq!(words.tokens("ab c 1", 3, letters), Ok(letters("abc").unwrap()));
+        assert_eq!(words.tokens("ab c 1", 3, letters), Ok(letters("abc", 9).unwrap()));
         assert_eq!(words.tokens("ab c 1", 4, letters), Err('1'));
     }
 
@@ -138,7 +135,7 @@ mod tests {
         words.tokens(&long, 1, letters).unwrap();
         assert!(!words.recall(&long, &mut Vec::new()), "a long word is not remembered");
         for number in 0..MOST + 2 {
-            words.tokens(&format!("w{number}"), 9, |_| Ok::<_, ()>(vec![number as u32])).unwrap();
+            words.tokens(&format!("w{number}"), 9, |_, _| Ok::<_, ()>(vec![number as u32])).unwrap();
         }
         let (mut tokens, last) = (Vec::new(), MOST + 1);
         assert!(!words.recall("w0", &mut tokens) && words.recall(&format!("w{last}"), &mut tokens));

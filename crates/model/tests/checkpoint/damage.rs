@@ -134,6 +134,62 @@ fn an_index_must_agree_with_its_shards() {
     check("[]", "model.safetensors.index.json` is damaged");
 }
 
+/// A file of PyTorch's older serialisation with one storage of one element under `key`, the given state dictionary, and
+/// `listed` mentions of the key in the list of storages.
+fn legacy(dictionary: &[u8], key: &str, listed: usize) -> Vec<u8> {
+    let magic = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.";
+    let keys = [b"\x80\x02(".to_vec(), text(key).repeat(listed), b"l.".to_vec()].concat();
+    let storages = [1_u64.to_le_bytes().as_slice(), &1_f32.to_le_bytes()].concat().repeat(listed);
+    [magic.as_slice(), dictionary, &keys, &storages].concat()
+}
+
+fn text(text: &str) -> Vec<u8> {
+    [b"X".as_slice(), &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat()
+}
+
+/// A tensor of `count` mentions of one element, remembered under 1.
+fn tensor(key: &str, count: i32) -> Vec<u8> {
+    let storage = [
+        b"(".to_vec(),
+        text("storage"),
+        b"ctorch\nFloatStorage\n".to_vec(),
+        text(key),
+        text("cpu"),
+        b"K\x01NtQ".to_vec(),
+    ];
+    let shape = [
+        b"K\x00J".as_slice(),
+        &count.to_le_bytes(),
+        b"\x85K\x00\x85\x89ccollections\nOrderedDict\n)RtRq\x01",
+    ];
+    [b"ctorch._utils\n_rebuild_tensor_v2\n(".to_vec(), storage.concat(), shape.concat()].concat()
+}
+
+/// A state dictionary of names, each with the same tensor.
+fn dictionary(tensor: &[u8], names: &[String]) -> Vec<u8> {
+    let items: Vec<u8> = names.iter().flat_map(|name| [text(name), b"h\x01".to_vec()].concat()).collect();
+    [b"\x80\x02", tensor, b"0}(", &items, b"u."].concat()
+}
+
+#[test]
+fn small_files_that_would_take_much_memory_or_time_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = |bytes: Vec<u8>| Checkpoint::open_file(&put(dir.path(), "crafted.bin", bytes));
+    let refuse = |bytes: Vec<u8>, message: &str| {
+        let error = open(bytes).unwrap_err().to_string();
+        assert!(error.contains("crafted.bin` is damaged") && error.contains(message), "{error}");
+    };
+    let names = |count: usize| (0..count).map(|number| format!("n{number}")).collect::<Vec<_>>();
+    // Many views of one element.
+    assert!(open(legacy(&dictionary(&tensor("0", 1 << 20), &names(3)), "0", 1)).is_ok());
+    refuse(legacy(&dictionary(&tensor("0", 1 << 20), &names(40)), "0", 1), "far more than its");
+    // A long name that is mentioned again and again.
+    let long = ["k".repeat(100_000)];
+    refuse(legacy(&dictionary(&tensor("0", 1), &long), "0", 1), "the name of a tensor has 100000 bytes");
+    // One storage that is listed again and again.
+    refuse(legacy(&dictionary(&tensor("0", 1), &names(1)), "0", 2), "lists the storage `0` twice");
+}
+
 /// Opens a changed file and reads whatever it says it holds.
 fn read_all(name: &str, bytes: &[u8]) {
     let dir = tempfile::tempdir().unwrap();

@@ -195,9 +195,15 @@ fn lengths_follow_the_folder_and_stay_within_the_model() {
     let error = folder.tokenizer(None, Some(33)).unwrap_err().to_string();
     assert!(error.contains("ask for at most 32"), "{error}");
 
+    // Tokens for which the encoder has no row: an error where they occur, and at once where every text has them.
     put(dir.path(), "config.json", format!("{{{TINY}}}"));
+    let tokenizer = ModelFolder::open(dir.path()).unwrap().tokenizer(None, None).unwrap();
+    assert_eq!(tokenizer.encode("").unwrap().len(), 2);
+    let error = tokenizer.encode("the").unwrap_err().to_string();
+    assert!(error.contains("`the` has the number") && error.contains("`vocab_size` is 9"), "{error}");
+    put(dir.path(), "config.json", format!("{{{TINY}}}").replace("\"vocab_size\": 9", "\"vocab_size\": 3"));
     let error = ModelFolder::open(dir.path()).unwrap().tokenizer(None, None).unwrap_err().to_string();
-    assert!(error.contains("but the encoder's `vocab_size` is 9"), "{error}");
+    assert!(error.contains("`vocab_size` is 3"), "{error}");
 }
 
 #[test]
@@ -212,8 +218,16 @@ fn a_fingerprint_follows_what_decides_the_vectors() {
     put(dir.path(), "vocab.txt", "a\n");
     let second = fingerprint(dir.path()).unwrap();
     assert_ne!(second, first);
-    put(dir.path(), "sbmoe.json", r#"{"format": 1, "fingerprint": "stored"}"#);
-    assert_eq!(fingerprint(dir.path()).unwrap().model, "stored");
+    // A stamp of another content says nothing; one of this content names the model of the document vectors.
+    put(dir.path(), "sbmoe.json", r#"{"format": 1, "fingerprint": "stored", "documents": "encoder"}"#);
+    assert_eq!(fingerprint(dir.path()).unwrap(), second);
+    let stamp = format!(r#"{{"format": 1, "fingerprint": "{}", "documents": "encoder"}}"#, second.model);
+    put(dir.path(), "sbmoe.json", stamp);
+    assert_eq!(fingerprint(dir.path()).unwrap().documents, "encoder");
+    put(dir.path(), "added_tokens.json", r#"{"[X]": 1}"#);
+    let third = fingerprint(dir.path()).unwrap();
+    assert_ne!(third.model, second.model);
+    assert_eq!(third.documents, third.model);
     put(dir.path(), "sbmoe.json", r#"{"format": 2, "fingerprint": "stored"}"#);
     assert!(fingerprint(dir.path()).unwrap_err().to_string().contains("`format` `2` is not supported"));
 }

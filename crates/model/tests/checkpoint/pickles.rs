@@ -141,3 +141,38 @@ proptest! {
         let _ = read(&[b"\x80\x02", parts.concat().as_slice(), b"."].concat(), 0);
     }
 }
+
+/// A storage of one element, which is left on the stack.
+const STORAGE: &[u8] =
+    b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x01tQ";
+
+#[test]
+fn tensors_that_share_a_long_shape_do_not_fill_the_memory() {
+    let dimensions = [b"(".as_slice(), &b"K\x01".repeat(64), b"t"].concat();
+    let arguments =
+        [b"(", STORAGE, b"K\x00", &dimensions, &dimensions, b"\x89ccollections\nOrderedDict\n)Rt"].concat();
+    let tensors = |count: usize| {
+        let start =
+            [b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\nq\x010", arguments.as_slice(), b"q\x020("].concat();
+        [start, b"h\x01h\x02R".repeat(count), b"l.".to_vec()].concat()
+    };
+    assert!(read(&tensors(3), 0).is_ok());
+    refuse(&tensors(10_000), "its tensors have more dimensions than it has bytes");
+}
+
+#[test]
+fn what_is_mentioned_many_times_is_short() {
+    let key = |length: u32| {
+        let name = [b"X", length.to_le_bytes().as_slice(), &b"k".repeat(length as usize)].concat();
+        [
+            b"\x80\x02(X\x07\x00\x00\x00storagectorch\nFloatStorage\n",
+            name.as_slice(),
+            b"X\x03\x00\x00\x00cpuK\x01tQ.",
+        ]
+        .concat()
+    };
+    assert!(read(&key(200), 0).is_ok());
+    refuse(&key(300), "a storage whose key has 300 bytes");
+    let module = [b"\x80\x02c".as_slice(), &b"m".repeat(100_000), b"\nname\n."].concat();
+    assert!(read(&module, 0).unwrap_err().to_string().len() < 600);
+}

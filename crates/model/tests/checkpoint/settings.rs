@@ -104,6 +104,46 @@ fn settings_that_cannot_be_followed_are_refused_by_name() {
     let modality = r#"{"modality_config": {"text": {"method": "forward", "method_output_name": "logits"}}}"#;
     sentence(modality, "`modality_config.text` `{");
     refused(&[(MODEL, r#"{"truncate_dim": 0}"#)], "`truncate_dim` is 0");
+    let config = |key: &str| {
+        format!(
+            r#"{{"vocab_size": 200, "hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "intermediate_size": 8, {key}}}"#
+        )
+    };
+    refused(&[("config.json", &config(r#""pruned_heads": {"0": [1]}"#))], "`pruned_heads` `{\"0\":[1]}`");
+    refused(&[("config.json", &config(r#""quantization_config": {"bits": 4}"#))], "`quantization_config`");
+    refused(&[("adapter_config.json", "{}")], "adapter_config.json`: the encoder with `an adapter`");
+    warns(
+        &[("config.json", &config(r#""auto_map": {"AutoModel": "other.Model"}, "pruned_heads": {}"#))],
+        &["`auto_map`"],
+    );
+}
+
+#[test]
+fn settings_of_a_tokenizer_that_cannot_be_followed_are_refused_by_name() {
+    let refused = |content: &str, message: &str| {
+        let dir = chain(&[(TOKENIZER, content)]);
+        let error = ModelFolder::open(dir.path()).unwrap().tokenizer(None, None).unwrap_err().to_string();
+        assert!(error.contains("tokenizer_config.json` is not") && error.contains(message), "{error}");
+    };
+    refused(r#"{"truncation_side": "left"}"#, "`truncation_side` `left` is not supported");
+    refused(r#"{"split_special_tokens": true}"#, "`split_special_tokens` `true` is not supported");
+    let content = fs_err::read_to_string(sample("tokenizer/with_json/tokenizer.json")).unwrap();
+    assert!(content.contains(r#""direction":"Right""#), "the sample cuts texts itself");
+    let left = content.replace(r#""direction":"Right""#, r#""direction":"Left""#);
+    let dir = chain(&[("tokenizer.json", &left)]);
+    let error = ModelFolder::open(dir.path()).unwrap().tokenizer(None, None).unwrap_err().to_string();
+    assert!(error.contains("tokenizer.json` is not") && error.contains("at their beginning"), "{error}");
+}
+
+#[test]
+fn lengths_are_read_under_the_file_s_old_names_too() {
+    let old = "sentence_distilbert_config.json";
+    assert_eq!(open(&[(old, r#"{"max_seq_length": 9}"#)]).max_length, Some(9));
+    assert_eq!(
+        open(&[(old, r#"{"max_seq_length": 9}"#), (SENTENCE, r#"{"max_seq_length": 7}"#)]).max_length,
+        Some(7)
+    );
 }
 
 #[test]

@@ -70,7 +70,15 @@ fn collect_encoder(folder: &str, get: &mut Get<'_>) -> Result<()> {
     if get(&within(folder, "config.json"), Need::Required)?.is_none() {
         bail!("it has no `{}`, so it is no model that can be read", within(folder, "config.json"));
     }
-    for file in ["tokenizer_config.json", "special_tokens_map.json", "sentence_bert_config.json"] {
+    let settings = [
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "sentence_bert_config.json",
+        // Its weights are not read, so that the model is refused for it.
+        "adapter_config.json",
+    ];
+    for file in settings {
         get(&within(folder, file), Need::Optional)?;
     }
     if get(&within(folder, "tokenizer.json"), Need::Optional)?.is_none()

@@ -8,6 +8,9 @@ use super::{Global, PickleError, Storage, TensorView, Value};
 /// More arguments than any allowed function takes.
 const MOST_ARGUMENTS: usize = 16;
 
+/// The bytes of the longest key of a storage; PyTorch's are numbers.
+const LONGEST_KEY: usize = 256;
+
 /// PyTorch's own limit.
 const MOST_DIMENSIONS: usize = 64;
 
@@ -55,7 +58,7 @@ impl Machine<'_> {
     }
 
     fn tensor(
-        &self,
+        &mut self,
         storage: &Value,
         offset: &Value,
         shape: &Value,
@@ -66,6 +69,7 @@ impl Machine<'_> {
         };
         let offset = self.count(offset)?;
         let (shape, stride) = (self.counts(shape)?, self.counts(stride)?);
+        self.count_dimensions(shape.len() + stride.len())?;
         Ok(Value::Tensor(Rc::new(TensorView { storage: Rc::clone(storage), offset, shape, stride })))
     }
 
@@ -86,7 +90,10 @@ impl Machine<'_> {
                 [Value::Text(tag), Value::Global(Global::Storage(dtype)), key, _device, elements, rest @ ..],
             ) if **tag == *"storage" => {
                 let key: Rc<str> = match key {
-                    Value::Text(key) => Rc::clone(key),
+                    Value::Text(key) if key.len() <= LONGEST_KEY => Rc::clone(key),
+                    Value::Text(key) => {
+                        return Err(self.malformed(format!("a storage whose key has {} bytes", key.len())));
+                    }
                     Value::Int(key) => key.to_string().into(),
                     other => return Err(self.malformed(format!("a storage whose key is {}", other.kind()))),
                 };

@@ -6,8 +6,12 @@ use super::cursor::Cursor;
 use super::opcode::{self as op, describe};
 use super::{Global, Heap, Pickle, PickleError, Value};
 
-/// The length at which a pickle is refused. A state dictionary takes about 200 bytes a tensor.
-pub const MOST_BYTES: usize = 16 << 20;
+/// The length at which a pickle is refused. A state dictionary takes about 200 bytes a tensor, and a value of three bytes
+/// may take a hundred in memory.
+pub const MOST_BYTES: usize = 4 << 20;
+
+/// The bytes of a name that an error repeats.
+const MOST_SHOWN: usize = 200;
 
 /// Reads the pickle that begins at byte `start`.
 ///
@@ -21,6 +25,7 @@ pub fn read(bytes: &[u8], start: usize) -> Result<Pickle, PickleError> {
         marks: Vec::new(),
         memo: BTreeMap::new(),
         heap: Heap::default(),
+        dimensions: 0,
     };
     loop {
         machine.offset = machine.cursor.position();
@@ -45,6 +50,8 @@ pub(super) struct Machine<'a> {
     marks: Vec<usize>,
     memo: BTreeMap<u64, Value>,
     pub(super) heap: Heap,
+    /// The dimensions of all tensors so far.
+    dimensions: usize,
 }
 
 impl Machine<'_> {
@@ -224,10 +231,8 @@ impl Machine<'_> {
 
     fn global(&mut self, module: &str, name: &str) -> Result<(), PickleError> {
         let Some(global) = Global::find(module, name) else {
-            return Err(PickleError::ForbiddenGlobal {
-                name: format!("{module}.{name}"),
-                offset: self.offset,
-            });
+            let name: String = format!("{module}.{name}").chars().take(MOST_SHOWN).collect();
+            return Err(PickleError::ForbiddenGlobal { name, offset: self.offset });
         };
         self.stack.push(Value::Global(global));
         Ok(())
@@ -334,6 +339,16 @@ impl Machine<'_> {
             return Err(self.malformed(format!("memo {key} is read before it is written")));
         };
         self.stack.push(value);
+        Ok(())
+    }
+
+    /// Counts a tensor's dimensions. Each takes a byte or more where it is written, but a tuple may be mentioned any
+    /// number of times, and every tensor copies it.
+    pub(super) fn count_dimensions(&mut self, count: usize) -> Result<(), PickleError> {
+        self.dimensions += count;
+        if self.dimensions > self.cursor.position() {
+            return Err(self.malformed("its tensors have more dimensions than it has bytes"));
+        }
         Ok(())
     }
 

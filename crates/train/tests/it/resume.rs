@@ -5,12 +5,26 @@ use std::path::Path;
 
 use sbmoe_kernels::Cpu;
 use sbmoe_model::moe::{Gate, TrainGate};
-use sbmoe_train::{Checkpoint, Event, Keep, Outcome, Session, TrainConfig, TrainError, Validation, train};
+use sbmoe_train::{
+    Checkpoint, Event, Keep, Outcome, Session, StepError, TrainConfig, TrainError, Validation, train,
+};
 
 use crate::small;
 
 /// Trains in `folder`, stopping after `stop` steps when told to; returns the outcome and the parameters' bytes.
 fn run(
+    folder: &Path,
+    config: &TrainConfig,
+    threads: usize,
+    resume: bool,
+    stop: Option<u64>,
+) -> Result<(Outcome, Vec<Vec<f32>>), TrainError> {
+    run_as(&format!("{config:?}"), folder, config, threads, resume, stop)
+}
+
+/// As [`run`], under any name.
+fn run_as(
+    identity: &str,
     folder: &Path,
     config: &TrainConfig,
     threads: usize,
@@ -39,7 +53,7 @@ fn run(
         validation: Some(validation),
         config,
         checkpoint: Checkpoint::in_folder(folder),
-        identity: format!("{config:?}"),
+        identity: identity.to_owned(),
     };
     let mut on_event = |event: Event| match event {
         Event::Step(report) if Some(report.step) == stop => ControlFlow::Break(()),
@@ -87,6 +101,29 @@ fn a_loss_that_is_not_finite_stops_the_run_and_names_the_remedy() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = TrainConfig { learning_rate: 1e30, encoder_learning_rate: 1e30, ..small::config() };
     let error = run(folder.path(), &config, 1, false, None).expect_err("the rates are absurd");
-    assert!(matches!(error, TrainError::NonFiniteLoss { .. }), "{error}");
+    assert!(matches!(error, TrainError::NotFinite { .. }), "{error}");
     assert!(error.to_string().contains("--lr"), "{error}");
+}
+
+/// The load-balance term is no part of the loss, and its gradient is infinite at such a weight.
+#[test]
+fn a_gradient_that_is_not_finite_stops_the_run_and_the_last_state_stays() {
+    let sound = small::config();
+    let whole = tempfile::tempdir().expect("a folder");
+    let (_, expected) = run_as("same", whole.path(), &sound, 1, false, None).expect("the run ends");
+    for clip in [0.0, 1.0] {
+        let folder = tempfile::tempdir().expect("a folder");
+        run_as("same", folder.path(), &sound, 1, false, Some(2)).expect("the run stops");
+        let overflowing = TrainConfig { balance: 1e39, clip, ..sound.clone() };
+        let error = run_as("same", folder.path(), &overflowing, 1, true, None).expect_err("no step is taken");
+        let TrainError::NotFinite { step: 3, source: StepError::Gradient { norm }, .. } = error else {
+            panic!("{error}")
+        };
+        assert!(!norm.is_finite(), "{norm}");
+        for fact in ["step 3", "gradient's norm is", "--lr", "clip=1"] {
+            assert!(error.to_string().contains(fact), "{error}");
+        }
+        let (_, actual) = run_as("same", folder.path(), &sound, 1, true, None).expect("the run goes on");
+        assert_eq!(actual, expected);
+    }
 }

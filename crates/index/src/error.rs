@@ -140,15 +140,6 @@ pub enum IndexError {
         found: usize,
     },
 
-    /// The processor lacks the instructions asked for.
-    #[error("this processor lacks the instructions of `{level}`: ask for `{best}` or below")]
-    LevelUnavailable {
-        /// The level asked for.
-        level: &'static str,
-        /// The highest level that works here.
-        best: &'static str,
-    },
-
     /// `index.json` is not what it should be.
     #[error("`{path}` cannot be read as an index manifest: {source}", path = path.display())]
     Manifest {

@@ -34,16 +34,13 @@ impl<'a> Exact<'a> {
     /// them.
     ///
     /// # Errors
-    /// `vectors` is not a whole number of rows, `dim` is 0, or the processor lacks the instructions of `level`.
+    /// `vectors` is not a whole number of rows, or `dim` is 0.
     pub fn new(vectors: &'a [f32], dim: usize, level: SimdLevel) -> Result<Self, IndexError> {
         if dim == 0 {
             return Err(IndexError::ZeroDimension);
         }
         if !vectors.len().is_multiple_of(dim) {
             return Err(IndexError::RowLength { columns: dim, received: vectors.len() });
-        }
-        if !level.is_available() {
-            return Err(IndexError::LevelUnavailable { level: level.name(), best: SimdLevel::best().name() });
         }
         Ok(Self { vectors, dim, level })
     }

@@ -25,7 +25,7 @@ fn pool(threads: usize) -> ThreadPool {
 }
 
 fn levels() -> impl Iterator<Item = SimdLevel> {
-    SimdLevel::ALL.into_iter().filter(|level| level.is_available())
+    SimdLevel::available()
 }
 
 fn ascending(a: u32, b: u32) -> Ordering {
@@ -228,8 +228,8 @@ fn queries_of_another_dimension_are_refused() {
 
 #[test]
 fn stores_that_cannot_be_are_refused() {
-    assert!(matches!(Exact::new(&[1.0], 0, SimdLevel::Portable), Err(IndexError::ZeroDimension)));
-    assert!(matches!(Exact::new(&[1.0], 2, SimdLevel::Portable), Err(IndexError::RowLength { .. })));
+    assert!(matches!(Exact::new(&[1.0], 0, SimdLevel::PORTABLE), Err(IndexError::ZeroDimension)));
+    assert!(matches!(Exact::new(&[1.0], 2, SimdLevel::PORTABLE), Err(IndexError::RowLength { .. })));
 }
 
 #[test]

@@ -131,7 +131,7 @@ mod tests {
         let values = draw("right", height * columns);
         let mut packed = vec![f32::NAN; panels(columns) * LANES * height];
         let panels = &mut Columns::whole(&mut packed, height * LANES);
-        pack(Level::Scalar, Rows { values: &values, stride: columns, columns }, height, panels);
+        pack(Level::SCALAR, Rows { values: &values, stride: columns, columns }, height, panels);
         let mut out = vec![1.0; n * columns];
         let operand = if is_transposed { Left::columns(&left, stride) } else { Left::rows(&left, stride) };
         let right = Panels::new(Form::Single, &packed, height).rows(AROUND[0], depth);

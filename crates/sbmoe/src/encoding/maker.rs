@@ -185,7 +185,9 @@ impl VectorMaker {
         Ok(Encoded {
             pooled,
             vectors,
-            routed: routed.into_iter().map(|expert| expert as u16).collect(),
+            routed: (routed.into_iter())
+                .map(|expert| u16::try_from(expert).expect("a block has at most `BlockConfig::MOST_EXPERTS`"))
+                .collect(),
             keys,
         })
     }

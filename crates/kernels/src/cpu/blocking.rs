@@ -159,8 +159,11 @@ mod tests {
 
     #[test]
     fn every_blocking_gives_the_sums_in_order() {
-        for n in [1, 5, 12, 31] {
-            for (depth, columns) in [(1, 5), (2, 32), (3, 50), (4, 16), (7, 33), (9, 50)] {
+        let (rows, sizes) = ([31, 12, 5, 1], [(3, 50), (2, 32), (1, 5), (4, 16), (7, 33), (9, 50)]);
+        // Miri takes minutes for all of them.
+        let (rows, sizes) = if cfg!(miri) { (&rows[2..], &sizes[..1]) } else { (&rows[..], &sizes[..]) };
+        for &n in rows {
+            for &(depth, columns) in sizes {
                 for is_transposed in [false, true] {
                     check::<2, 1>([n, depth, columns], is_transposed);
                     check::<6, 1>([n, depth, columns], is_transposed);

@@ -115,8 +115,8 @@ fn read_settings() -> Result<Settings, Box<dyn Error>> {
             "--threads" => settings.threads = value.parse()?,
             "--repeat" => settings.repeat = value.parse()?,
             "--level" => {
-                let level = SimdLevel::ALL.into_iter().find(|level| level.name() == value);
-                settings.level = level.ok_or_else(|| format!("`{value}` is no level"))?;
+                let level = SimdLevel::available().find(|level| level.name() == value);
+                settings.level = level.ok_or_else(|| format!("`{value}` is no level of this processor"))?;
             }
             "--storage" => settings.storage = value.parse()?,
             "--vectors" => settings.vectors = Some(value),

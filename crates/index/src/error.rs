@@ -81,6 +81,15 @@ pub enum IndexError {
     #[error("vectors must have at least one number, and the dimension given is 0")]
     ZeroDimension,
 
+    /// More documents than ordinals.
+    #[error("{documents} documents are more than an index searches, {most}: divide them and merge the hits")]
+    TooManyDocuments {
+        /// Vectors handed over.
+        documents: usize,
+        /// Ordinals that there are.
+        most: u64,
+    },
+
     /// A document's vector holds NaN or an infinity.
     #[error(
         "the vector of document {row} has {value} at position {column}: its encoder or block has weights that are not finite"
@@ -138,15 +147,6 @@ pub enum IndexError {
         expected: usize,
         /// Rows of the copy.
         found: usize,
-    },
-
-    /// The processor lacks the instructions asked for.
-    #[error("this processor lacks the instructions of `{level}`: ask for `{best}` or below")]
-    LevelUnavailable {
-        /// The level asked for.
-        level: &'static str,
-        /// The highest level that works here.
-        best: &'static str,
     },
 
     /// `index.json` is not what it should be.

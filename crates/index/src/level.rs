@@ -4,9 +4,9 @@ use std::fmt;
 #[cfg(target_arch = "x86_64")]
 use std::sync::LazyLock;
 
-/// A set of vector instructions, lowest first. Every level gives the same bits; they differ in speed.
+/// The sets of vector instructions that there are loops for, lowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SimdLevel {
+pub enum SimdKind {
     /// What the compiler makes of plain loops: on 64-bit Arm these are NEON instructions.
     Portable,
     /// AVX2 with FMA, eight numbers an instruction, and for integers AVX-VNNI where the processor has it.
@@ -15,17 +15,10 @@ pub enum SimdLevel {
     Avx512,
 }
 
-impl SimdLevel {
-    /// Every level, lowest first.
-    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+impl SimdKind {
+    const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
 
-    /// The highest level that this processor has.
-    pub fn best() -> Self {
-        Self::ALL.into_iter().rev().find(|level| level.is_available()).unwrap_or(Self::Portable)
-    }
-
-    /// Whether this processor has the level's instructions.
-    pub fn is_available(self) -> bool {
+    fn is_available(self) -> bool {
         match self {
             Self::Portable => true,
             #[cfg(target_arch = "x86_64")]
@@ -36,13 +29,43 @@ impl SimdLevel {
             Self::Avx2 | Self::Avx512 => false,
         }
     }
+}
+
+/// A set of vector instructions that this processor has: whoever holds one may have them run, which is why there is no
+/// other way to one than looking for its instructions. Every level gives the same bits; they differ in speed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SimdLevel(SimdKind);
+
+impl SimdLevel {
+    /// What every processor has.
+    pub const PORTABLE: Self = Self(SimdKind::Portable);
+
+    /// Every level that this processor has, lowest first.
+    pub fn available() -> impl DoubleEndedIterator<Item = Self> {
+        SimdKind::ALL.into_iter().filter(|kind| kind.is_available()).map(Self)
+    }
+
+    /// The highest level that this processor has.
+    pub fn best() -> Self {
+        Self::up_to(SimdKind::Avx512)
+    }
+
+    /// The highest level that this processor has among those up to `kind`.
+    pub fn up_to(kind: SimdKind) -> Self {
+        Self::available().rfind(|level| level.0 <= kind).unwrap_or(Self::PORTABLE)
+    }
+
+    /// Which instructions these are.
+    pub fn kind(self) -> SimdKind {
+        self.0
+    }
 
     /// The level's name.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Portable => "portable",
-            Self::Avx2 => "avx2",
-            Self::Avx512 => "avx512",
+        match self.0 {
+            SimdKind::Portable => "portable",
+            SimdKind::Avx2 => "avx2",
+            SimdKind::Avx512 => "avx512",
         }
     }
 }
@@ -69,5 +92,20 @@ pub(crate) fn has_fast_bf16() -> bool {
 impl fmt::Display for SimdLevel {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_one_that_the_processor_has_and_none_above_what_was_asked_for() {
+        for kind in SimdKind::ALL {
+            let level = SimdLevel::up_to(kind);
+            assert!(level.kind() <= kind && level.kind().is_available());
+            assert_eq!(level.kind() == kind, kind.is_available());
+        }
+        assert_eq!(SimdLevel::available().next_back(), Some(SimdLevel::best()));
     }
 }

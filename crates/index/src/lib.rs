@@ -57,7 +57,7 @@ pub use error::IndexError;
 pub use folder::{IndexFolder, POOLED_FILE, VECTORS_FILE};
 pub use hit::{DocOrdinal, Hit, IdOrder, compare_hits, merge};
 pub use kernel::dot;
-pub use level::SimdLevel;
+pub use level::{SimdKind, SimdLevel};
 pub use manifest::{FORMAT_VERSION, MANIFEST_FILE, Manifest, Similarity};
 pub use npy::{Element, Shape};
 pub use partial::partial_path;

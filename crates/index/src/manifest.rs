@@ -105,10 +105,6 @@ impl Manifest {
         let mut text = serde_json::to_vec_pretty(self)
             .map_err(|source| IndexError::Manifest { path: path.clone(), source })?;
         text.push(b'\n');
-        let partial = crate::partial::partial_path(&path);
-        fs_err::write(&partial, text)?;
-        fs_err::File::open(&partial)?.sync_all()?;
-        fs_err::rename(&partial, &path)?;
-        Ok(())
+        crate::partial::write(&path, &text)
     }
 }

@@ -1,7 +1,7 @@
 //! Files that stand under a partial name until they are whole, so that a file under its own name is never half a
 //! file.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use fs_err::{File, OpenOptions};
@@ -28,10 +28,45 @@ pub(crate) fn reopen(path: &Path) -> Result<File, IndexError> {
     Ok(OpenOptions::new().read(true).write(true).open(&partial)?)
 }
 
-/// Gives the partial file of `path`, which is whole and on the disk, its name.
+/// Gives the partial file of `path`, which is whole and on the disk, its name, for good: also after a power cut.
 pub(crate) fn publish(path: &Path) -> Result<FileRecord, IndexError> {
     let partial = partial_path(path);
     let record = FileRecord::of(&partial)?;
-    fs_err::rename(&partial, path)?;
+    rename(&partial, path)?;
     Ok(record)
+}
+
+/// Writes a small file at once.
+pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), IndexError> {
+    let partial = partial_path(path);
+    let mut file = File::create(&partial)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    Ok(rename(&partial, path)?)
+}
+
+/// Renames a file that is on the disk, and brings the folder there, too.
+fn rename(partial: &Path, path: &Path) -> io::Result<()> {
+    fs_err::rename(partial, path)?;
+    // Windows does not open folders as files, and its renames need no such step.
+    if cfg!(unix) {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_written_over_what_a_killed_program_left() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        fs_err::write(partial_path(&path), "half of a longer fi").expect("a partial file");
+        write(&path, b"whole").expect("the file is written");
+        assert_eq!(fs_err::read(&path).expect("the file is there"), b"whole");
+        assert_eq!(fs_err::read_dir(folder.path()).expect("the folder is there").count(), 1);
+    }
 }

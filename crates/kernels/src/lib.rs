@@ -18,7 +18,7 @@ mod precision;
 pub mod reference;
 mod tokens;
 
-pub use cpu::{Buffer, Cpu, Level};
+pub use cpu::{Buffer, Cpu, Level, LevelKind};
 pub use key::{Dropout, Key};
 pub use objectives::{Agreement, ContrastiveInputs, Directions, DistillInputs, DistillLoss, Objectives};
 pub use operands::{

@@ -19,6 +19,12 @@ use crate::{Gain, Groups, Optimizer};
 const FORMAT: u32 = 1;
 const KEY: &str = "sbmoe.train";
 
+/// The file of the state.
+const STATE: &str = "state.safetensors";
+
+/// The file of the best parameters.
+const BEST: &str = "best.safetensors";
+
 /// How far a run has come.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Position {
@@ -92,11 +98,11 @@ impl Checkpoint {
     }
 
     fn state(&self) -> PathBuf {
-        self.folder.join("state.safetensors")
+        self.folder.join(STATE)
     }
 
     fn best(&self) -> PathBuf {
-        self.folder.join("best.safetensors")
+        self.folder.join(BEST)
     }
 
     /// Whether a state was saved.
@@ -112,6 +118,25 @@ impl Checkpoint {
         for file in [self.state(), self.best()] {
             if file.exists() {
                 fs_err::remove_file(file)?;
+            }
+        }
+        self.clear_partial()
+    }
+
+    /// Removes what a run that was killed was writing: `state.safetensors…partial` and `best.safetensors…partial`.
+    fn clear_partial(&self) -> Result<(), CheckpointError> {
+        if !self.folder.exists() {
+            return Ok(());
+        }
+        for entry in fs_err::read_dir(&self.folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let own = name.to_str().and_then(|name| name.strip_suffix(".partial")).is_some_and(|name| {
+                let name = name.trim_start_matches('.');
+                [STATE, BEST].iter().any(|file| name.starts_with(file))
+            });
+            if own {
+                fs_err::remove_file(entry.path())?;
             }
         }
         Ok(())
@@ -174,7 +199,7 @@ impl Checkpoint {
         self.write(&self.best(), (ops, architecture), &tensors, &BTreeMap::new())
     }
 
-    /// Reads the state into parameters and optimiser, and says where it stands.
+    /// Reads the state into parameters and optimiser, and says where it stands. What a killed run was writing is removed.
     ///
     /// # Errors
     /// A state of another run, or a damaged one.
@@ -190,6 +215,7 @@ impl Checkpoint {
         if position.identity != identity {
             return Err(CheckpointError::OtherRun { path: self.state() });
         }
+        self.clear_partial()?;
         let file = checkpoint::Checkpoint::open_file(&self.state())?;
         for id in trained(architecture, groups) {
             let name = &architecture.layout.get(id).name;

@@ -29,7 +29,7 @@ pub use gradients::{StepResult, gradients};
 pub use groups::{Group, Groups};
 pub use inputs::{Inputs, PooledTexts};
 pub use optimizer::Optimizer;
-pub use step::step;
+pub use step::{StepError, step};
 pub use teacher::Teacher;
 pub use train::{Outcome, Session, TrainError, train};
 pub use validation::{ScoreError, Validation};

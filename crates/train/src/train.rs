@@ -16,7 +16,7 @@ use crate::gain::Gain;
 use crate::groups::Groups;
 use crate::inputs::Inputs;
 use crate::optimizer::Optimizer;
-use crate::step::step;
+use crate::step::{StepError, step};
 use crate::teacher::Teacher;
 use crate::validation::{ScoreError, Validated, Validation};
 
@@ -86,19 +86,18 @@ pub enum TrainError {
     /// Distillation without a teacher.
     #[error("there are no scores of a teacher to distil from; give some, or leave distillation out")]
     NoTeacher,
-    /// The loss is not a number.
+    /// A batch whose loss or gradient is not finite; the parameters are those of before.
     #[error(
-        "the loss is {loss} at step {step}: the rates are too high or the temperature too low; start again with \
-         `--overwrite` and a lower `--lr` or `--encoder-lr` (block {learning_rate:e}), a higher `--temperature` or `--set \
-         clip=1`"
+        "{source} at step {step}: the rates are too high or the temperature too low; start again with `--overwrite` and a \
+         lower `--lr` or `--encoder-lr` (block {learning_rate:e}), a higher `--temperature` or `--set clip=1`"
     )]
-    NonFiniteLoss {
+    NotFinite {
         /// The step, from 1.
         step: u64,
-        /// The loss.
-        loss: f64,
         /// The block's rate.
         learning_rate: f64,
+        /// What is not finite.
+        source: StepError,
     },
 }
 
@@ -107,7 +106,7 @@ pub enum TrainError {
 /// `on_event` is told of every step and may break the run off after it.
 ///
 /// # Errors
-/// No examples, a loss that is not finite, a state that cannot be read or written.
+/// No examples, a loss or a gradient that is not finite, a state that cannot be read or written.
 pub fn train<O: Ops>(
     session: &Session<'_, O>,
     parameters: &mut Tensors<O::Buffer>,
@@ -162,14 +161,11 @@ pub fn train<O: Ops>(
                 &mut optimizer,
                 parameters,
             );
-            let Some(gradient_norm) = gradient_norm else {
-                let (step, learning_rate) = (position.steps + 1, config.learning_rate);
-                return Err(TrainError::NonFiniteLoss {
-                    step,
-                    loss: result.loss + result.distill,
-                    learning_rate,
-                });
-            };
+            let gradient_norm = gradient_norm.map_err(|source| TrainError::NotFinite {
+                step: position.steps + 1,
+                learning_rate: config.learning_rate,
+                source,
+            })?;
             position.steps += 1;
             position.step_in_epoch += 1;
             let routed = count(&result.routed, architecture, &mut position.routed);

@@ -84,7 +84,12 @@ impl Validation<'_> {
         }
         let (own, baseline) = (self.choosing(&values), self.choosing(&self.baseline));
         let score = own.iter().sum::<f64>() / own.len() as f64;
-        Ok(Validated { loss, score, gain: Gain::of(&own, &baseline), values })
+        let gain = Gain::of(&own, &baseline);
+        if ![score, gain.difference, gain.standard_error].iter().all(|number| number.is_finite()) {
+            // A state that says so could not be read again.
+            return Err(format!("the mean of {} held-out queries is {score}", own.len()).into());
+        }
+        Ok(Validated { loss, score, gain, values })
     }
 
     /// The values of the queries that choose.

@@ -13,7 +13,7 @@ mod avx512;
 mod portable;
 pub(crate) mod rounded;
 
-use crate::level::SimdLevel;
+use crate::level::{SimdKind, SimdLevel};
 
 /// Rows that no kernel exceeds at once, and a multiple of every kernel's. Tiles of documents are multiples of it.
 pub(crate) const MOST_ROWS: usize = 24;
@@ -77,17 +77,15 @@ pub(crate) struct Kernel {
 
 impl Kernel {
     /// The kernel for a panel of `queries` or more: the narrowest that holds them all, else the widest.
-    ///
-    /// `level` must be available, which [`Exact`](crate::Exact) has checked.
     pub(crate) fn for_queries(level: SimdLevel, queries: usize) -> Self {
-        let kernels = match level {
-            SimdLevel::Portable => PORTABLE,
+        let kernels = match level.kind() {
+            SimdKind::Portable => PORTABLE,
             #[cfg(target_arch = "x86_64")]
-            SimdLevel::Avx2 => AVX2,
+            SimdKind::Avx2 => AVX2,
             #[cfg(target_arch = "x86_64")]
-            SimdLevel::Avx512 => AVX512,
+            SimdKind::Avx512 => AVX512,
             #[cfg(not(target_arch = "x86_64"))]
-            SimdLevel::Avx2 | SimdLevel::Avx512 => PORTABLE,
+            SimdKind::Avx2 | SimdKind::Avx512 => PORTABLE,
         };
         let fitting = kernels.iter().find(|kernel| kernel.width >= queries);
         *fitting.unwrap_or(&kernels[kernels.len() - 1])
@@ -104,7 +102,7 @@ impl Kernel {
             "a block has the kernel's shape"
         );
         let function = if rows == self.rows { self.many } else { self.one };
-        // SAFETY: a kernel is chosen for a level that is available, and the shapes were checked above.
+        // SAFETY: a kernel is chosen for a level, which this processor has, and the shapes were checked above.
         unsafe { function(block, scores) }
     }
 }

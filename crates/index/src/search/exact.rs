@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::ThreadPool;
 
 use crate::error::IndexError;
-use crate::hit::Hit;
+use crate::hit::{DocOrdinal, Hit};
 use crate::kernel::rounded::has_pairs_of_integers;
 use crate::level::SimdLevel;
 use crate::store::{Search, Store};
@@ -34,7 +34,7 @@ impl<'a> Exact<'a> {
     /// them.
     ///
     /// # Errors
-    /// `vectors` is not a whole number of rows, `dim` is 0, or the processor lacks the instructions of `level`.
+    /// `vectors` is not a whole number of rows, or of more than there are ordinals, or `dim` is 0.
     pub fn new(vectors: &'a [f32], dim: usize, level: SimdLevel) -> Result<Self, IndexError> {
         if dim == 0 {
             return Err(IndexError::ZeroDimension);
@@ -42,9 +42,7 @@ impl<'a> Exact<'a> {
         if !vectors.len().is_multiple_of(dim) {
             return Err(IndexError::RowLength { columns: dim, received: vectors.len() });
         }
-        if !level.is_available() {
-            return Err(IndexError::LevelUnavailable { level: level.name(), best: SimdLevel::best().name() });
-        }
+        check_ordinals(vectors.len() / dim)?;
         Ok(Self { vectors, dim, level })
     }
 
@@ -67,6 +65,15 @@ impl<'a> Exact<'a> {
     pub(super) fn level(&self) -> SimdLevel {
         self.level
     }
+}
+
+/// Refuses more documents than there are ordinals.
+fn check_ordinals(documents: usize) -> Result<(), IndexError> {
+    let most = u64::from(DocOrdinal::MAX) + 1;
+    if documents as u64 > most {
+        return Err(IndexError::TooManyDocuments { documents, most });
+    }
+    Ok(())
 }
 
 impl Store for Exact<'_> {
@@ -129,5 +136,18 @@ impl Scan for Exact<'_> {
         search: &Search<'_>,
     ) -> (Vec<Hit>, Option<Fault>) {
         (Worker::merge(workers, query, search), None)
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_pointer_width = "64")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_documents_than_ordinals_are_refused() {
+        assert!(check_ordinals(1 << 32).is_ok());
+        let message = check_ordinals((1 << 32) + 1).unwrap_err().to_string();
+        assert!(message.starts_with("4294967297 documents"), "{message}");
     }
 }

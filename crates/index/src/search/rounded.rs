@@ -31,7 +31,7 @@ impl<'a> Rounded<'a> {
     /// A store over `vectors`, `[documents, dim]`, and their `copy`.
     ///
     /// # Errors
-    /// `copy` has another number of vectors or another dimension, or the processor lacks the instructions of `level`.
+    /// `copy` has another number of vectors or another dimension.
     pub fn new(vectors: &'a [f32], copy: &'a RoundedVectors, level: SimdLevel) -> Result<Self, IndexError> {
         let exact = Exact::new(vectors, copy.dim(), level)?;
         if exact.len() != copy.len() {

@@ -61,7 +61,7 @@ mod tests {
             let vectors: Vec<f32> = numbers(500 * dim).chain(numbers(500 * dim)).collect();
             let queries: Vec<f32> = numbers(70 * dim).map(|number| 1.5 - number).collect();
             let search = Search { queries: &queries, k, id_order: &id_order };
-            for level in SimdLevel::ALL.into_iter().filter(|level| level.is_available()) {
+            for level in SimdLevel::available() {
                 let exact = Exact::new(&vectors, dim, level).unwrap();
                 let expected = exact.scan_all(&search, 0).unwrap();
                 let (hits, rescored) =

@@ -12,7 +12,7 @@ fn pool(threads: usize) -> ThreadPool {
 }
 
 fn levels() -> impl Iterator<Item = SimdLevel> {
-    SimdLevel::ALL.into_iter().filter(|level| level.is_available())
+    SimdLevel::available()
 }
 
 /// An order of ids that has nothing to do with the order of the documents.
@@ -219,6 +219,6 @@ fn vectors_that_cannot_be_rounded_name_their_row() {
         assert!(matches!(RoundedVectors::of(&[1.0], 2, rounding), Err(IndexError::RowLength { .. })));
     }
     let copy = RoundedVectors::of(&[1.0, 2.0], 1, Rounding::Int8).unwrap();
-    let error = Rounded::new(&[1.0], &copy, SimdLevel::Portable).unwrap_err().to_string();
+    let error = Rounded::new(&[1.0], &copy, SimdLevel::PORTABLE).unwrap_err().to_string();
     assert_eq!(error, "the rounded copy has 2 rows and the vectors have 1: round the vectors again");
 }

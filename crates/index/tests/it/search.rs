@@ -1,6 +1,7 @@
 //! Exact search against the slow, obvious version.
 
 use std::cmp::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use proptest::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -25,7 +26,7 @@ fn pool(threads: usize) -> ThreadPool {
 }
 
 fn levels() -> impl Iterator<Item = SimdLevel> {
-    SimdLevel::ALL.into_iter().filter(|level| level.is_available())
+    SimdLevel::available()
 }
 
 fn ascending(a: u32, b: u32) -> Ordering {
@@ -228,8 +229,8 @@ fn queries_of_another_dimension_are_refused() {
 
 #[test]
 fn stores_that_cannot_be_are_refused() {
-    assert!(matches!(Exact::new(&[1.0], 0, SimdLevel::Portable), Err(IndexError::ZeroDimension)));
-    assert!(matches!(Exact::new(&[1.0], 2, SimdLevel::Portable), Err(IndexError::RowLength { .. })));
+    assert!(matches!(Exact::new(&[1.0], 0, SimdLevel::PORTABLE), Err(IndexError::ZeroDimension)));
+    assert!(matches!(Exact::new(&[1.0], 2, SimdLevel::PORTABLE), Err(IndexError::RowLength { .. })));
 }
 
 #[test]
@@ -243,4 +244,26 @@ fn the_inner_product_is_fused_and_in_order() {
     check(&[big, -big, 1.0], &[1.0, 1.0, 1.0], 1.0);
     // Nor is 4097², so a product that was rounded by itself would lose its last digit.
     check(&[1.0, 4097.0], &[-16_785_408.0, 4097.0], 1.0);
+}
+
+/// Documents that nothing but their ids tells apart, as among duplicates: no more than a few a list are kept, and the ids
+/// of the others are compared with the worst of these, once.
+#[test]
+fn tied_documents_are_ordered_by_id_with_about_one_comparison_each() {
+    let (documents, dim, k) = (50_000, 3, 10);
+    let vectors = vec![0.25; documents * dim];
+    for (queries, threads) in [(1, 1), (1, 2), (70, 2)] {
+        let compared = AtomicU64::new(0);
+        let id_order = |a: u32, b: u32| {
+            compared.fetch_add(1, Relaxed);
+            scattered(a, b)
+        };
+        let queries = vec![0.5; queries * dim];
+        let search = Search { queries: &queries, k, id_order: &id_order };
+        let hits = Exact::new(&vectors, dim, SimdLevel::best()).unwrap().search(&search, &pool(threads));
+        let most = (queries.len() / dim * documents * 11 / 10) as u64;
+        assert!(compared.load(Relaxed) <= most, "{compared:?} comparisons of ids, {most} are enough");
+        let expected = naive(&vectors, dim, &Search { queries: &queries[..dim], k, id_order: &scattered });
+        assert!(hits.unwrap().iter().all(|hits| *hits == expected[0]));
+    }
 }

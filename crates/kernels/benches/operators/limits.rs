@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::hint::black_box;
 use std::time::Instant;
 
-use sbmoe_kernels::{Cpu, Level, Precision};
+use sbmoe_kernels::{Cpu, Level, LevelKind, Precision};
 
 /// Operations a second of each precision, and elements a second (read and written), of all threads together.
 pub(crate) struct Limits {
@@ -61,33 +61,37 @@ const TURNS: usize = 1_000_000;
 
 /// Runs the loop of a precision and returns its number of operations.
 fn registers(level: Level, precision: Precision) -> usize {
-    match (level, precision) {
-        // SAFETY: the `Cpu` was made with this level, so the processor has its features.
+    match (level.kind(), precision) {
+        // SAFETY: there is no level whose instructions this processor lacks.
         #[cfg(target_arch = "x86_64")]
-        (Level::Avx512Bf16, Precision::Bf16) => unsafe { x86::bf16() },
+        (LevelKind::Avx512Bf16, Precision::Bf16) => unsafe { x86::bf16() },
         // SAFETY: as for bf16.
         #[cfg(target_arch = "x86_64")]
-        (Level::Amx, Precision::Bf16 | Precision::Int8) => unsafe { x86::tiles(precision) },
+        (LevelKind::Amx, Precision::Bf16 | Precision::Int8) => unsafe { x86::tiles(precision) },
+        #[cfg(target_arch = "x86_64")]
+        (LevelKind::Avx512 | LevelKind::Avx512Bf16, Precision::Int8)
+            if is_x86_feature_detected!("avx512vnni") =>
+        {
+            // SAFETY: the feature was looked for.
+            unsafe { x86::bytes() }
+        }
+        // SAFETY: as for bf16.
+        #[cfg(target_arch = "x86_64")]
+        (LevelKind::Avx512 | LevelKind::Avx512Bf16 | LevelKind::Amx, _) => unsafe { x86::avx512() },
         // SAFETY: the feature was looked for.
         #[cfg(target_arch = "x86_64")]
-        (Level::Avx512 | Level::Avx512Bf16, Precision::Int8) if is_x86_feature_detected!("avx512vnni") => unsafe {
-            x86::bytes()
+        (LevelKind::Avx2, Precision::Int8) if is_x86_feature_detected!("avxvnni") => unsafe {
+            x86::avx2_bytes()
         },
         // SAFETY: as for bf16.
         #[cfg(target_arch = "x86_64")]
-        (Level::Avx512 | Level::Avx512Bf16 | Level::Amx, _) => unsafe { x86::avx512() },
-        // SAFETY: the feature was looked for.
-        #[cfg(target_arch = "x86_64")]
-        (Level::Avx2, Precision::Int8) if is_x86_feature_detected!("avxvnni") => unsafe { x86::avx2_bytes() },
+        (LevelKind::Avx2, Precision::Int8) => unsafe { x86::avx2_pairs() },
         // SAFETY: as for bf16.
         #[cfg(target_arch = "x86_64")]
-        (Level::Avx2, Precision::Int8) => unsafe { x86::avx2_pairs() },
-        // SAFETY: as for bf16.
-        #[cfg(target_arch = "x86_64")]
-        (Level::Avx2, _) => unsafe { x86::avx2() },
+        (LevelKind::Avx2, _) => unsafe { x86::avx2() },
         // SAFETY: the feature was looked for.
         #[cfg(target_arch = "aarch64")]
-        (Level::Neon, Precision::Int8) if std::arch::is_aarch64_feature_detected!("dotprod") => unsafe {
+        (LevelKind::Neon, Precision::Int8) if std::arch::is_aarch64_feature_detected!("dotprod") => unsafe {
             aarch64::bytes()
         },
         _ => portable(),
@@ -189,8 +193,8 @@ mod x86 {
         _mm512_set1_ps(0.999),
         _mm512_set1_ps(1e-3)
     ));
-    // SAFETY: a register of anything is as good as one of bf16.
     register_loop!(bf16, "avx512f,avx512bf16", 24, 64, black_box(_mm512_setzero_ps()), |sum| {
+        // SAFETY: a register of anything is as good as one of bf16.
         let ones = unsafe { transmute::<__m512i, __m512bh>(_mm512_set1_epi8(0x3f)) };
         _mm512_dpbf16_ps(*sum, ones, ones)
     });

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ptr::NonNull;
 use std::slice;
 
-use memmap2::MmapMut;
+use memmap2::{MmapMut, MmapRaw};
 
 /// Numbers in a cache line, which is also one AVX-512 register.
 pub(super) const LINE: usize = 16;
@@ -55,7 +55,8 @@ pub(super) struct Arena(Vec<Slab>);
 
 #[derive(Debug)]
 struct Slab {
-    memory: MmapMut,
+    /// An address, never a borrow of the whole: rooms in it are written by others meanwhile.
+    memory: MmapRaw,
     /// Free lines: how many, by the first.
     holes: BTreeMap<usize, usize>,
     /// Lines from here on were never handed out.
@@ -74,8 +75,7 @@ impl Arena {
                 self.0.last_mut().and_then(|slab| slab.take(lines)).expect("a slab that was made for it");
             (self.0.len() - 1, first, used)
         });
-        let bytes = &mut self.0[slab].memory[first * BYTES..][..lines * BYTES];
-        let start = NonNull::from(bytes).cast();
+        let start = self.0[slab].line(first);
         (Room { start, slab, first, lines }, (used * LINE).min(len))
     }
 
@@ -93,15 +93,24 @@ impl Arena {
 impl Slab {
     fn new(lines: usize) -> Self {
         let bytes = (lines * BYTES).max(FIRST).next_multiple_of(LARGE_PAGE);
-        let Ok(memory) = MmapMut::map_anon(bytes) else {
+        let Ok(memory) = MmapMut::map_anon(bytes).map(MmapRaw::from) else {
             handle_alloc_error(
                 Layout::from_size_align(bytes, BYTES).expect("a slab is smaller than the addresses"),
             )
         };
-        // Where the system has no large pages to give, small ones serve as well, only slower.
-        #[cfg(target_os = "linux")]
+        // Where the system has no large pages to give, small ones serve as well, only slower. Miri has no such call.
+        #[cfg(all(target_os = "linux", not(miri)))]
         let _ = memory.advise(memmap2::Advice::HugePage);
         Self { memory, holes: BTreeMap::from([(0, bytes / BYTES)]), touched: 0 }
+    }
+
+    /// Where a line begins.
+    fn line(&self, number: usize) -> NonNull<f32> {
+        let byte = number * BYTES;
+        assert!(byte < self.memory.len(), "line {number} of {} bytes", self.memory.len());
+        // SAFETY: the byte lies in the mapping, which is one allocation.
+        let start = unsafe { self.memory.as_mut_ptr().add(byte) };
+        NonNull::new(start).expect("a mapping is not at address 0").cast()
     }
 
     /// The first of `lines` free ones, and how many of these were used before. The lowest hole is taken: what lives long
@@ -139,7 +148,7 @@ mod tests {
     fn rooms_never_overlap_and_all_that_is_given_back_is_one_hole_again() {
         let (mut arena, mut rooms) = (Arena::default(), Vec::new());
         let mut dice = 7_u64;
-        for turn in 0..4000_u32 {
+        for turn in 0..if cfg!(miri) { 60 } else { 4000_u32 } {
             dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let roll = (dice >> 33) as usize;
             if roll % 5 < 2 && !rooms.is_empty() {

@@ -28,7 +28,8 @@ impl Arithmetic {
         self.form
     }
 
-    /// Whether words of powers are written where the powers are computed, which AVX-512 alone does (`powers.rs`).
+    /// Whether words of powers are written where the powers are computed, which AVX-512 alone does (`powers.rs`): true only
+    /// where the level, and so the processor, has AVX512-BF16.
     pub(super) fn rounds_powers(self) -> bool {
         self.form == Form::Bf16
     }

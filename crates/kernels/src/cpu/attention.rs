@@ -25,11 +25,11 @@ multiversion! {
     /// Turns the scores of `log_sums.len()` rows into exponentials of their distance to the row's largest, drops some, and
     /// says what the rows of the output must be multiplied by.
     ///
-    /// `in_words` leaves words of bf16 where a row began; it is for AVX512-BF16 where nothing is dropped.
+    /// Where [`in_words`], words of bf16 stand where a row began.
     fn probabilities(
         head: Head<'_>,
         keys: &[[u32; 2]],
-        in_words: bool,
+        arithmetic: Arithmetic,
         scores: &mut [f32],
         log_sums: &mut [f32],
         factors: &mut [f32],
@@ -37,6 +37,7 @@ multiversion! {
         let (scale, len) = (head.scale(), head.len());
         let dropout_scale = head.dropout.scale() as f32;
         let (stride, rows) = (head.score_stride(), log_sums.len());
+        let in_words = in_words(arithmetic, keys);
         // Whole registers: behind the text stands what adds nothing.
         let padded = len.next_multiple_of(LANES);
         for row in scores.chunks_exact_mut(stride).take(rows) {
@@ -51,7 +52,8 @@ multiversion! {
                 .zip(log_sums.chunks_mut(powers::ROWS).zip(factors.chunks_mut(powers::ROWS)))
             {
                 let (stride, length) = (stride / LANES, padded / LANES);
-                // SAFETY: this width is AVX-512's, and words are the caller's word.
+                // SAFETY: this width is AVX-512's, and where powers are rounded the arithmetic's level has the words'
+                // instruction.
                 let found = unsafe {
                     if in_words {
                         powers::exponentials_in_words(scale, four, stride, length)
@@ -80,6 +82,11 @@ multiversion! {
             *factor = dropout_scale / *factor;
         }
     }
+}
+
+/// Whether powers are written as words of bf16: the instruction is there and none of them is dropped.
+fn in_words(arithmetic: Arithmetic, keys: &[[u32; 2]]) -> bool {
+    arithmetic.rounds_powers() && keys.is_empty()
 }
 
 fn forward_head(
@@ -118,9 +125,8 @@ fn forward_head(
         let left = arithmetic.along_kept(query.from(first), n, room).left();
         multiply(level, left, n, packed_key, false, &mut Columns::whole(scores, head.score_stride()));
         let keys = keys.get(first..).unwrap_or_default();
-        let in_words = arithmetic.rounds_powers() && keys.is_empty();
-        probabilities(level, head, keys, in_words, scores, log_sums, factors);
-        let left = if in_words {
+        probabilities(level, head, keys, arithmetic, scores, log_sums, factors);
+        let left = if in_words(arithmetic, keys) {
             Left::rows(scores, head.score_stride())
         } else {
             arithmetic.along(head.score_rows(scores), n, room).left()

@@ -65,7 +65,7 @@ mod tests {
     fn found(x: f32) -> f32 {
         let mut words = [0.0];
         let rows = Rows { values: &[x], stride: 1, columns: 1 };
-        along(Level::Scalar, rows, 1, &mut Columns::whole(&mut words, 1));
+        along(Level::SCALAR, rows, 1, &mut Columns::whole(&mut words, 1));
         words[0]
     }
 

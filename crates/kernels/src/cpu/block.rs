@@ -10,7 +10,7 @@ use super::blocking::blocked;
 use super::columns::Columns;
 use super::form::Form;
 use super::left::Left;
-use super::level::{Level, multiversion};
+use super::level::{Level, LevelKind, multiversion};
 use super::packing::Panels;
 #[cfg(target_arch = "x86_64")]
 use super::sixteen::{Avx2, Avx2Bytes, Avx2Pairs, Avx512, Avx512Bf16, Avx512Bytes, Avx512Pairs};
@@ -28,32 +28,36 @@ pub(super) fn multiply(
     accumulate: bool,
     out: &mut Columns<'_>,
 ) {
-    match right.form() {
+    match (right.form(), level.kind()) {
         #[cfg(target_arch = "x86_64")]
-        Form::Bf16 | Form::Bytes if level == Level::Amx => {
-            amx::multiply(left, n, right, accumulate, out);
-        }
-        // SAFETY: a `Cpu` has a level only when the processor has its features.
+        (Form::Bf16 | Form::Bytes, LevelKind::Amx) => amx::multiply(level, left, n, right, accumulate, out),
+        // SAFETY: there is no level whose instructions this processor lacks.
         #[cfg(target_arch = "x86_64")]
-        Form::Bf16 if level == Level::Avx512Bf16 => unsafe { bf16(left, n, right, accumulate, out) },
-        // SAFETY: the form is chosen where the feature was found.
+        (Form::Bf16, LevelKind::Avx512Bf16) => unsafe { bf16(left, n, right, accumulate, out) },
+        // SAFETY: as above, and the feature that is no part of the level was found.
         #[cfg(target_arch = "x86_64")]
-        Form::Bytes if level == Level::Avx2 => unsafe { bytes_avx2(left, n, right, accumulate, out) },
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        Form::Bytes if matches!(level, Level::Avx512 | Level::Avx512Bf16) => unsafe {
-            bytes_avx512(left, n, right, accumulate, out);
+        (Form::Bytes, LevelKind::Avx2) if is_x86_feature_detected!("avxvnni") => unsafe {
+            bytes_avx2(left, n, right, accumulate, out);
         },
+        #[cfg(target_arch = "x86_64")]
+        (Form::Bytes, LevelKind::Avx512 | LevelKind::Avx512Bf16)
+            if is_x86_feature_detected!("avx512vnni") =>
+        {
+            // SAFETY: as above.
+            unsafe { bytes_avx512(left, n, right, accumulate, out) }
+        }
         // SAFETY: as above.
         #[cfg(target_arch = "aarch64")]
-        Form::Bytes if level == Level::Neon => unsafe { bytes_neon(left, n, right, accumulate, out) },
+        (Form::Bytes, LevelKind::Neon) if std::arch::is_aarch64_feature_detected!("dotprod") => unsafe {
+            bytes_neon(left, n, right, accumulate, out);
+        },
         // SAFETY: every AArch64 processor has the instructions.
         #[cfg(target_arch = "aarch64")]
-        Form::Single if level == Level::Neon => unsafe {
+        (Form::Single, LevelKind::Neon) => unsafe {
             blocked::<Neon, 6, 1>(left, n, right, accumulate, out);
         },
-        Form::Single | Form::Pairs => everywhere(level, left, n, right, accumulate, out),
-        form => unreachable!("{form:?} at level {level}"),
+        (Form::Single | Form::Pairs, _) => everywhere(level, left, n, right, accumulate, out),
+        (form, _) => unreachable!("{form:?} at level {level}"),
     }
 }
 

@@ -131,7 +131,7 @@ mod tests {
         let values = draw("right", height * columns);
         let mut packed = vec![f32::NAN; panels(columns) * LANES * height];
         let panels = &mut Columns::whole(&mut packed, height * LANES);
-        pack(Level::Scalar, Rows { values: &values, stride: columns, columns }, height, panels);
+        pack(Level::SCALAR, Rows { values: &values, stride: columns, columns }, height, panels);
         let mut out = vec![1.0; n * columns];
         let operand = if is_transposed { Left::columns(&left, stride) } else { Left::rows(&left, stride) };
         let right = Panels::new(Form::Single, &packed, height).rows(AROUND[0], depth);
@@ -159,8 +159,11 @@ mod tests {
 
     #[test]
     fn every_blocking_gives_the_sums_in_order() {
-        for n in [1, 5, 12, 31] {
-            for (depth, columns) in [(1, 5), (2, 32), (3, 50), (4, 16), (7, 33), (9, 50)] {
+        let (rows, sizes) = ([31, 12, 5, 1], [(3, 50), (2, 32), (1, 5), (4, 16), (7, 33), (9, 50)]);
+        // Miri takes minutes for all of them.
+        let (rows, sizes) = if cfg!(miri) { (&rows[2..], &sizes[..1]) } else { (&rows[..], &sizes[..]) };
+        for &n in rows {
+            for &(depth, columns) in sizes {
                 for is_transposed in [false, true] {
                     check::<2, 1>([n, depth, columns], is_transposed);
                     check::<6, 1>([n, depth, columns], is_transposed);

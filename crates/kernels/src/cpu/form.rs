@@ -1,6 +1,6 @@
 //! What the 32-bit words of a product's operands hold.
 
-use super::level::Level;
+use super::level::{Level, LevelKind};
 use crate::Precision;
 
 /// What a word holds: one number, or several that are neighbours along the inner index.
@@ -33,7 +33,7 @@ impl Form {
     /// In which numbers rounded to bf16 are multiplied: without an instruction for pairs of them, in f32, in which their
     /// products are exact.
     pub(super) fn of_bf16(level: Level) -> Self {
-        if matches!(level, Level::Avx512Bf16 | Level::Amx) { Self::Bf16 } else { Self::Single }
+        if matches!(level.kind(), LevelKind::Avx512Bf16 | LevelKind::Amx) { Self::Bf16 } else { Self::Single }
     }
 
     /// In which attention's operands are, and what only an encoder's own operators read: beside integers bf16, where that
@@ -44,15 +44,17 @@ impl Form {
 
     /// In which small integers are multiplied: bytes where an instruction adds their products without saturating.
     pub(super) fn of_integers(level: Level) -> Self {
-        match level {
+        match level.kind() {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 | Level::Avx512Bf16 | Level::Amx if is_x86_feature_detected!("avx512vnni") => {
+            LevelKind::Avx512 | LevelKind::Avx512Bf16 | LevelKind::Amx
+                if is_x86_feature_detected!("avx512vnni") =>
+            {
                 Self::Bytes
             }
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 if is_x86_feature_detected!("avxvnni") => Self::Bytes,
+            LevelKind::Avx2 if is_x86_feature_detected!("avxvnni") => Self::Bytes,
             #[cfg(target_arch = "aarch64")]
-            Level::Neon if std::arch::is_aarch64_feature_detected!("dotprod") => Self::Bytes,
+            LevelKind::Neon if std::arch::is_aarch64_feature_detected!("dotprod") => Self::Bytes,
             _ => Self::Pairs,
         }
     }

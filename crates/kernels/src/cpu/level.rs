@@ -8,11 +8,9 @@ use std::sync::LazyLock;
 #[cfg(target_arch = "x86_64")]
 use super::amx;
 
-/// A set of vector instructions.
-///
-/// Results are the same bytes for any number of threads at one level, and may differ between levels in the last bits.
+/// The sets of vector instructions that there are loops for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
+pub enum LevelKind {
     /// What every processor of the architecture has.
     Scalar,
     /// x86-64 with AVX2 and FMA, and for integers AVX-VNNI where the processor has it.
@@ -27,12 +25,12 @@ pub enum Level {
     Neon,
 }
 
-impl Level {
+impl LevelKind {
     const ALL: [Self; 6] = [Self::Scalar, Self::Avx2, Self::Avx512, Self::Avx512Bf16, Self::Amx, Self::Neon];
 
-    /// The fastest that this processor has.
-    pub fn best() -> Self {
-        Self::available().into_iter().rfind(|level| level.pays()).unwrap_or(Self::Scalar)
+    /// The level, where this processor has the instructions.
+    pub fn detect(self) -> Option<Level> {
+        self.is_available().then_some(Level(self))
     }
 
     /// Whether it is faster than the ones before it, where the processor has it.
@@ -44,13 +42,7 @@ impl Level {
         }
     }
 
-    /// All that this processor has; each can do what the ones before it can, and more.
-    pub fn available() -> Vec<Self> {
-        Self::ALL.into_iter().filter(|level| level.is_available()).collect()
-    }
-
-    /// Whether this processor has it.
-    pub fn is_available(self) -> bool {
+    fn is_available(self) -> bool {
         match self {
             Self::Scalar => true,
             #[cfg(target_arch = "x86_64")]
@@ -79,8 +71,35 @@ impl Level {
     }
 }
 
+/// A set of vector instructions that this processor has: whoever holds one may have them run, which is why there is no
+/// other way to one than looking for its instructions.
+///
+/// Results are the same bytes for any number of threads at one level, and may differ between levels in the last bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Level(LevelKind);
+
+impl Level {
+    /// What every processor has.
+    pub const SCALAR: Self = Self(LevelKind::Scalar);
+
+    /// The fastest that this processor has.
+    pub fn best() -> Self {
+        Self::available().into_iter().rfind(|level| level.0.pays()).unwrap_or(Self::SCALAR)
+    }
+
+    /// All that this processor has; each can do what the ones before it can, and more.
+    pub fn available() -> Vec<Self> {
+        LevelKind::ALL.into_iter().filter_map(LevelKind::detect).collect()
+    }
+
+    /// Which instructions these are.
+    pub fn kind(self) -> LevelKind {
+        self.0
+    }
+}
+
 /// Whether there is an instruction for pairs of bf16 that does more multiplications a second than f32's: it does twice as
-/// many on AMD's processors (Zen 4), and fewer on Intel's, which have [`Level::Amx`] for it (`RESULTS.md`).
+/// many on AMD's processors (Zen 4), and fewer on Intel's, which have [`LevelKind::Amx`] for it (`RESULTS.md`).
 #[cfg(target_arch = "x86_64")]
 fn has_fast_bf16() -> bool {
     // Under a hypervisor the question costs as much as a thousand products.
@@ -92,7 +111,7 @@ fn has_fast_bf16() -> bool {
     *IS_FAST
 }
 
-impl fmt::Display for Level {
+impl fmt::Display for LevelKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Scalar => "scalar",
@@ -105,12 +124,23 @@ impl fmt::Display for Level {
     }
 }
 
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl FromStr for Level {
     type Err = String;
 
+    /// The level of that name, which this processor must have.
     fn from_str(name: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|level| level.to_string() == name).ok_or_else(|| {
+        let kind = LevelKind::ALL.into_iter().find(|kind| kind.to_string() == name).ok_or_else(|| {
             format!("instruction level `{name}` is unknown; choose `scalar`, `avx2`, `avx512`, `avx512bf16`, `amx` or `neon`")
+        })?;
+        kind.detect().ok_or_else(|| {
+            let available: Vec<String> = Self::available().iter().map(|level| format!("`{level}`")).collect();
+            format!("this machine lacks the instruction level `{name}`; choose {}", available.join(", "))
         })
     }
 }
@@ -143,15 +173,17 @@ macro_rules! multiversion {
                 body::<true, 8>($($argument),*)
             }
 
-            match level {
-                // SAFETY: `Cpu` holds a level only after `Level::is_available` found its features on this processor.
+            match level.kind() {
                 #[cfg(target_arch = "x86_64")]
-                $crate::cpu::level::Level::Avx512
-                | $crate::cpu::level::Level::Avx512Bf16
-                | $crate::cpu::level::Level::Amx => unsafe { avx512($($argument),*) },
+                $crate::cpu::level::LevelKind::Avx512
+                | $crate::cpu::level::LevelKind::Avx512Bf16
+                | $crate::cpu::level::LevelKind::Amx => {
+                    // SAFETY: there is no level whose instructions this processor lacks.
+                    unsafe { avx512($($argument),*) }
+                }
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
-                $crate::cpu::level::Level::Avx2 => unsafe { avx2($($argument),*) },
+                $crate::cpu::level::LevelKind::Avx2 => unsafe { avx2($($argument),*) },
                 _ => body::<{ cfg!(target_arch = "aarch64") }, 4>($($argument),*),
             }
         }
@@ -159,3 +191,24 @@ macro_rules! multiversion {
 }
 
 pub(super) use multiversion;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_level_only_where_its_instructions_are_found() {
+        for kind in LevelKind::ALL {
+            let read: Result<Level, String> = kind.to_string().parse();
+            assert_eq!(read.clone().ok(), kind.detect());
+            match read {
+                Ok(level) => assert!(level.kind() == kind && Level::available().contains(&level)),
+                Err(message) => assert!(message.contains(&format!("lacks the instruction level `{kind}`"))),
+            }
+        }
+        // No processor has the instructions of two architectures.
+        let other = if cfg!(target_arch = "aarch64") { LevelKind::Avx2 } else { LevelKind::Neon };
+        assert_eq!(other.detect(), None);
+        assert!("sse".parse::<Level>().is_err_and(|message| message.contains("unknown")));
+    }
+}

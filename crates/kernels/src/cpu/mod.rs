@@ -67,7 +67,7 @@ use std::sync::Arc;
 
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
-pub use level::Level;
+pub use level::{Level, LevelKind};
 pub use memory::Buffer;
 
 /// Elements of a tile: large enough to be worth a task, small enough to stay in the second cache.
@@ -96,10 +96,8 @@ impl Cpu {
     /// As [`Cpu::new`], with a chosen level.
     ///
     /// # Panics
-    /// When this processor does not have the level (ask [`Level::is_available`]), or the system refuses to start the
-    /// threads.
+    /// When the system refuses to start the threads.
     pub fn with_level(threads: usize, level: Level) -> Self {
-        assert!(level.is_available(), "this processor does not have the instruction level `{level}`");
         let threads =
             if threads == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { threads };
         let pool = rayon::ThreadPoolBuilder::new()

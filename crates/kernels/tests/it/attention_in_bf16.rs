@@ -1,7 +1,8 @@
 //! Attention whose products are in bf16 stays near the one in f64, forward and backward, at every level.
 
 use sbmoe_kernels::{
-    Affine, AttentionInputs, Cpu, Dropout, Key, Level, LinearSize, Ops, Precision, Reference, Tokens,
+    Affine, AttentionInputs, Cpu, Dropout, Key, Level, LevelKind, LinearSize, Ops, Precision, Reference,
+    Tokens,
 };
 
 use crate::draws::Draws;
@@ -115,8 +116,11 @@ fn levels_differ_by_less_than_the_rounding() {
 #[test]
 fn beside_integers_it_is_in_bf16_where_that_is_an_instruction() {
     for level in Level::available() {
-        let expected =
-            if matches!(level, Level::Avx512Bf16 | Level::Amx) { Precision::Bf16 } else { Precision::F32 };
+        let expected = if matches!(level.kind(), LevelKind::Avx512Bf16 | LevelKind::Amx) {
+            Precision::Bf16
+        } else {
+            Precision::F32
+        };
         // What integers give would differ by more than the forms of what is kept.
         let [found, expected] = [Precision::Int8, expected].map(|precision| {
             results_of(&Cpu::with_level(2, level), [expected, precision], [HEADS, WIDTH], Dropout::NONE)

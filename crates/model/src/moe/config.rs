@@ -82,7 +82,7 @@ pub struct BlockConfig {
     pub kind: BlockKind,
     /// `h`, the encoder's hidden size.
     pub hidden: usize,
-    /// `n`, the number of experts, at least 1.
+    /// `n`, the number of experts, from 1 to [`BlockConfig::MOST_EXPERTS`].
     pub experts: usize,
     /// Width of each expert's inner layer; the paper's is `⌊h/2⌋`.
     pub expert_width: usize,
@@ -130,6 +130,9 @@ fn is_one(value: &f64) -> bool {
 }
 
 impl BlockConfig {
+    /// The most experts of a block: an index keeps each document's in two bytes.
+    pub const MOST_EXPERTS: usize = u16::MAX as usize;
+
     /// `experts` experts of the paper's width `⌊h/2⌋`, trained as `soft`, used as `all`, combined by `normalize-mixture`,
     /// for both sides.
     pub fn new(hidden: usize, experts: usize) -> Self {
@@ -185,6 +188,13 @@ impl BlockConfig {
                     "`{key}` {size} with `hidden` {hidden} makes a weight of more than {MOST_ELEMENTS} numbers"
                 ));
             }
+        }
+        if self.experts > Self::MOST_EXPERTS {
+            return Err(format!(
+                "`experts` is {}; there may be at most {}",
+                self.experts,
+                Self::MOST_EXPERTS
+            ));
         }
         if !(self.input_scale > 0.0 && self.input_scale.is_finite()) {
             return Err(format!("`input_scale` is {}, not a number above 0", self.input_scale));
@@ -255,3 +265,15 @@ named!(
 );
 
 pub(super) use named;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_experts_than_two_bytes_name_are_refused_by_key() {
+        assert_eq!(BlockConfig::new(4, BlockConfig::MOST_EXPERTS).check(), Ok(()));
+        let message = BlockConfig::new(4, BlockConfig::MOST_EXPERTS + 1).check().unwrap_err();
+        assert_eq!(message, "`experts` is 65536; there may be at most 65535");
+    }
+}

@@ -182,12 +182,9 @@ impl VectorMaker {
                 normalize(&mut vectors, self.dimensions)?;
             }
         }
-        Ok(Encoded {
-            pooled,
-            vectors,
-            routed: routed.into_iter().map(|expert| expert as u16).collect(),
-            keys,
-        })
+        // A block has at most `BlockConfig::MOST_EXPERTS`.
+        let routed = routed.into_iter().map(u16::try_from).collect::<Result<_, _>>()?;
+        Ok(Encoded { pooled, vectors, routed, keys })
     }
 }
 

@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, Result};
 use rayon::prelude::*;
-use sbmoe_index::{Hit, SimdLevel};
-use sbmoe_kernels::Level;
+use sbmoe_index::{Hit, SimdKind, SimdLevel};
+use sbmoe_kernels::{Level, LevelKind};
 use sbmoe_model::moe::Side;
 
 use crate::encoding::{VectorMaker, token_batches};
@@ -67,9 +67,9 @@ fn named(index: &Index, hits: &[Hit]) -> Result<Vec<RankedHit>> {
 
 /// The search's instructions for the encoder's level: both follow one choice of the user.
 pub(crate) fn simd_level(level: Level) -> SimdLevel {
-    match level {
-        Level::Avx512 | Level::Avx512Bf16 | Level::Amx => SimdLevel::Avx512,
-        Level::Avx2 => SimdLevel::Avx2,
-        Level::Scalar | Level::Neon => SimdLevel::Portable,
-    }
+    SimdLevel::up_to(match level.kind() {
+        LevelKind::Avx512 | LevelKind::Avx512Bf16 | LevelKind::Amx => SimdKind::Avx512,
+        LevelKind::Avx2 => SimdKind::Avx2,
+        LevelKind::Scalar | LevelKind::Neon => SimdKind::Portable,
+    })
 }

@@ -104,8 +104,8 @@ impl LoopRun<'_> {
                 .context("the run's journal cannot be written; make room and go on with `--resume`");
         }
         let outcome = match outcome {
-            // The same steps would lead to the same loss.
-            Err(error @ TrainError::NonFiniteLoss { .. }) => return Err(error.into()),
+            // The same steps would lead to the same numbers.
+            Err(error @ TrainError::NotFinite { .. }) => return Err(error.into()),
             other => {
                 other.context("training stopped; the last checkpoint stays, `--resume` goes on from it")?
             }

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use sbmoe_kernels::{Key, Ops, Reference};
+use sbmoe_kernels::{Cpu, Key, Ops, Reference};
 use sbmoe_model::moe::TrainGate;
 use sbmoe_model::parameters::Tensors;
-use sbmoe_train::{Batches, Group, Groups, Optimizer, TrainConfig, gradients};
+use sbmoe_train::{Batches, Group, Groups, Optimizer, StepError, TrainConfig, gradients};
 use serde_json::Value;
 
 use crate::small;
@@ -58,7 +58,9 @@ fn every_parameter_is_in_one_group_and_moves_unless_it_is_named_here() {
             let mut own = Tensors::zeros(&ops, &architecture.layout);
             let key = Key::new(step as u64);
             gradients(&ops, &architecture, &after, (&inputs, batch), &config, key, &mut own);
-            optimizer.step(&ops, &architecture, (&groups, &config), 1.0, &own, &mut after);
+            optimizer
+                .step(&ops, &architecture, (&groups, &config), 1.0, &own, &mut after)
+                .expect("finite gradients");
         }
         for (id, parameter) in architecture.layout.ids().zip(architecture.layout.parameters()) {
             let name = parameter.name.as_str();
@@ -105,7 +107,9 @@ fn clipping_scales_all_gradients_to_the_largest_norm() {
         let mut own = Tensors::zeros(&ops, &architecture.layout);
         gradients(&ops, &architecture, &parameters, (&inputs, batch), config, Key::new(1), &mut own);
         let mut optimizer = Optimizer::new(&ops, &architecture, &groups);
-        let norm = optimizer.step(&ops, &architecture, (&groups, config), 1.0, &own, &mut parameters);
+        let norm = optimizer
+            .step(&ops, &architecture, (&groups, config), 1.0, &own, &mut parameters)
+            .expect("finite gradients");
         (
             norm,
             ops.sum_of_squares(optimizer.first.get(architecture.layout.ids().next().expect("a parameter"))),
@@ -117,6 +121,37 @@ fn clipping_scales_all_gradients_to_the_largest_norm() {
     assert!(norm > 0.0 && (norm - same).abs() < 1e-12, "the norm is that before clipping");
     let ratio = (clipped_moment / moment).sqrt();
     assert!((ratio - clip / (norm + 1e-6)).abs() < 1e-9, "moments shrink by {ratio}");
+}
+
+#[test]
+fn a_gradient_that_cannot_be_squared_moves_nothing_unless_it_is_clipped() {
+    let ops = Cpu::new(1);
+    let architecture = small::architecture(TrainGate::Soft, 0.0);
+    let step = |value: f32, clip: f64| {
+        let config = TrainConfig { clip, ..small::config() };
+        let groups = Groups::new(&architecture, &config);
+        let mut parameters = small::parameters(&ops, &architecture);
+        let mut own = Tensors::zeros(&ops, &architecture.layout);
+        own.buffers_mut().next().expect("a parameter")[0] = value;
+        let mut optimizer = Optimizer::new(&ops, &architecture, &groups);
+        let norm = optimizer.step(&ops, &architecture, (&groups, &config), 1.0, &own, &mut parameters);
+        let states = [&parameters, &optimizer.first, &optimizer.second].map(|state| state.download(&ops));
+        let new = Optimizer::new(&ops, &architecture, &groups);
+        let unmoved = [&small::parameters(&ops, &architecture), &new.first, &new.second]
+            .map(|state| state.download(&ops));
+        let finite = states.iter().flatten().flatten().all(|number| number.is_finite());
+        assert!(finite, "{value:e} with clip {clip}");
+        assert_eq!(states == unmoved, norm.is_err(), "{value:e} with clip {clip}");
+        assert_eq!(optimizer.steps, u64::from(norm.is_ok()));
+        norm
+    };
+    assert!(step(1e18, 0.0).is_ok());
+    assert!(matches!(step(1e25, 0.0), Err(StepError::Gradient { norm }) if (norm / 1e25 - 1.0).abs() < 1e-6));
+    assert!(step(1e25, 1.0).is_ok());
+    for clip in [0.0, 1.0] {
+        assert_eq!(step(f32::INFINITY, clip), Err(StepError::Gradient { norm: f64::INFINITY }));
+        assert!(matches!(step(f32::NAN, clip), Err(StepError::Gradient { norm }) if norm.is_nan()));
+    }
 }
 
 fn flat(value: &Value) -> Vec<f64> {

@@ -8,7 +8,8 @@ use std::path::Path;
 use sbmoe_kernels::Cpu;
 use sbmoe_model::moe::{Gate, TrainGate};
 use sbmoe_train::{
-    Checkpoint, Event, Gain, Keep, Outcome, Session, TrainConfig, Validation, ValidationReport, train,
+    Checkpoint, Event, Gain, Keep, Outcome, Session, TrainConfig, TrainError, Validation, ValidationReport,
+    train,
 };
 
 use crate::small;
@@ -30,6 +31,17 @@ struct Ran {
 
 /// Trains in `folder` under validations that score as told, one after the other, up to step `stop` if there is one.
 fn run(folder: &Path, config: &TrainConfig, scores: &[f64], resume: bool, stop: Option<u64>) -> Ran {
+    attempt(folder, config, scores, resume, stop).expect("the run ends")
+}
+
+/// As [`run`], where it may fail.
+fn attempt(
+    folder: &Path,
+    config: &TrainConfig,
+    scores: &[f64],
+    resume: bool,
+    stop: Option<u64>,
+) -> Result<Ran, TrainError> {
     let ops = Cpu::new(1);
     let architecture = small::architecture(TrainGate::Soft, 0.0);
     let (inputs, examples) = small::examples();
@@ -72,8 +84,8 @@ fn run(folder: &Path, config: &TrainConfig, scores: &[f64], resume: bool, stop: 
         }
         Event::Saved { .. } | Event::Warning(_) => ControlFlow::Continue(()),
     };
-    let outcome = train(&session, &mut parameters, resume, &mut on_event).expect("the run ends");
-    Ran { outcome, validations, steps_taken, parameters: parameters.download(&ops) }
+    let outcome = train(&session, &mut parameters, resume, &mut on_event)?;
+    Ok(Ran { outcome, validations, steps_taken, parameters: parameters.download(&ops) })
 }
 
 #[test]
@@ -140,4 +152,13 @@ fn a_run_that_is_out_of_patience_is_over_when_it_is_resumed() {
     let again = run(folder.path(), &config, &[], true, None);
     assert_eq!((again.outcome, again.steps_taken), (stopped.outcome, 0));
     assert!(again.parameters == stopped.parameters, "the best state is found again");
+}
+
+/// Two finite values whose sum is none.
+#[test]
+fn a_mean_that_is_not_finite_stops_the_run_where_it_arises() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let error = attempt(folder.path(), &config(1), &[1e308], false, None).err().expect("no score to compare");
+    let TrainError::Validation { step: STEPS_PER_EPOCH, source } = error else { panic!("{error}") };
+    assert_eq!(source.to_string(), "the mean of 2 held-out queries is inf");
 }

@@ -48,7 +48,9 @@ fn run(name: &str, train_gate: TrainGate, temperature: f64) {
         if step == 0 {
             golden.check_gradients(&architecture.layout, &format!("{name}.grad."), &own);
         }
-        optimizer.step(&ops, &architecture, (&groups, &config), 1.0, &own, &mut parameters);
+        optimizer
+            .step(&ops, &architecture, (&groups, &config), 1.0, &own, &mut parameters)
+            .expect("finite gradients");
     }
     for (id, parameter) in architecture.layout.ids().zip(architecture.layout.parameters()) {
         // A noise head without gradient is in no group; PyTorch's soft run lets it decay.

@@ -12,7 +12,7 @@ mod portable;
 mod sieve_x86;
 
 use crate::kernel::{MOST_ROWS, MOST_WIDTH};
-use crate::level::SimdLevel;
+use crate::level::{SimdKind, SimdLevel};
 use crate::rounded::bound::RowBound;
 use crate::rounded::int16::{self, pair};
 
@@ -31,26 +31,26 @@ pub(crate) struct Lanes<'a> {
 
 /// Whether an instruction multiplies pairs of integers and adds the products to sums.
 pub(crate) fn has_pairs_of_integers(level: SimdLevel) -> bool {
-    match level {
+    match level.kind() {
         #[cfg(target_arch = "x86_64")]
-        SimdLevel::Avx512 => is_x86_feature_detected!("avx512vnni"),
+        SimdKind::Avx512 => is_x86_feature_detected!("avx512vnni"),
         #[cfg(target_arch = "x86_64")]
-        SimdLevel::Avx2 => is_x86_feature_detected!("avxvnni"),
+        SimdKind::Avx2 => is_x86_feature_detected!("avxvnni"),
         _ => false,
     }
 }
 
 /// Whether [`bf16_panel`] can be asked: whether an instruction multiplies pairs of bfloat16 for sixteen queries.
 pub(crate) fn has_pairs_of_bf16(level: SimdLevel) -> bool {
-    match level {
+    match level.kind() {
         #[cfg(target_arch = "x86_64")]
-        SimdLevel::Avx512 => is_x86_feature_detected!("avx512bf16"),
+        SimdKind::Avx512 => is_x86_feature_detected!("avx512bf16"),
         _ => false,
     }
 }
 
 fn is_avx2(level: SimdLevel) -> bool {
-    cfg!(target_arch = "x86_64") && level != SimdLevel::Portable
+    cfg!(target_arch = "x86_64") && level.kind() != SimdKind::Portable
 }
 
 /// Makes pairs of sixteen-bit integers of rows of eight-bit ones: `numbers` `[rows, dim]`, `pairs` `[rows, ⌈dim / 2⌉]`.
@@ -59,7 +59,7 @@ pub(crate) fn widen_int8(level: SimdLevel, numbers: &[i8], dim: usize, pairs: &m
     assert_eq!(numbers.len() * columns, pairs.len() * dim, "as many rows of pairs as of numbers");
     for (row, pairs) in numbers.chunks_exact(dim).zip(pairs.chunks_exact_mut(columns)) {
         let done = match is_avx2(level) {
-            // SAFETY: the level is available, and a row of pairs has room for the row's numbers.
+            // SAFETY: the processor has the level, and a row of pairs has room for the row's numbers.
             #[cfg(target_arch = "x86_64")]
             true => unsafe { avx2::widen_int8(row, pairs) },
             _ => 0,
@@ -71,13 +71,13 @@ pub(crate) fn widen_int8(level: SimdLevel, numbers: &[i8], dim: usize, pairs: &m
 /// Rounds a row to pairs ([`int16::round_row`]).
 pub(crate) fn round_pairs(level: SimdLevel, row: &[f32], pairs: &mut [i32]) -> RowBound {
     assert_eq!(row.len().div_ceil(2), pairs.len(), "room for every pair");
-    match level {
-        // SAFETY: the level is available.
+    match level.kind() {
+        // SAFETY: the processor has the level.
         #[cfg(target_arch = "x86_64")]
-        SimdLevel::Avx512 => unsafe { avx512::round_pairs(row, pairs) },
+        SimdKind::Avx512 => unsafe { avx512::round_pairs(row, pairs) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        SimdLevel::Avx2 => unsafe { avx2::round_pairs(row, pairs) },
+        SimdKind::Avx2 => unsafe { avx2::round_pairs(row, pairs) },
         _ => int16::round_row(row, pairs),
     }
 }
@@ -93,8 +93,6 @@ pub(crate) fn pairs_panel(level: SimdLevel, panel: &[i32], rows: &[i32], values:
             && values.len() == count * PANEL_WIDTH,
         "rows, panel and values have one shape"
     );
-    // SAFETY of the calls: the level is available and the feature was found; `in_blocks` hands over what the shapes were
-    // checked for.
     #[cfg(target_arch = "x86_64")]
     macro_rules! by {
         ($instructions:ident::$function:ident) => {
@@ -102,20 +100,23 @@ pub(crate) fn pairs_panel(level: SimdLevel, panel: &[i32], rows: &[i32], values:
                 rows,
                 pairs,
                 values,
+                // SAFETY: the processor has the level, and the feature where one was asked for; `in_blocks` hands over
+                // what the shapes were checked for.
                 |rows, values| unsafe {
                     $instructions::$function::<{ $instructions::ROWS }>(panel, rows, values)
                 },
+                // SAFETY: as above.
                 |rows, values| unsafe { $instructions::$function::<1>(panel, rows, values) },
             )
         };
     }
-    match level {
+    match level.kind() {
         #[cfg(target_arch = "x86_64")]
-        SimdLevel::Avx512 if has_pairs_of_integers(level) => by!(avx512::pairs_panel),
+        SimdKind::Avx512 if has_pairs_of_integers(level) => by!(avx512::pairs_panel),
         #[cfg(target_arch = "x86_64")]
-        SimdLevel::Avx2 if has_pairs_of_integers(level) => by!(avx2::pairs_panel_vnni),
+        SimdKind::Avx2 if has_pairs_of_integers(level) => by!(avx2::pairs_panel_vnni),
         #[cfg(target_arch = "x86_64")]
-        SimdLevel::Avx2 | SimdLevel::Avx512 => by!(avx2::pairs_panel),
+        SimdKind::Avx2 | SimdKind::Avx512 => by!(avx2::pairs_panel),
         _ => portable::pairs_panel(panel, rows, values),
     }
 }
@@ -129,13 +130,14 @@ pub(crate) fn bf16_panel(level: SimdLevel, panel: &[i32], rows: &[u16], values: 
     let dim = panel.len() / PANEL_WIDTH * 2;
     assert!(has_pairs_of_bf16(level), "pairs of bfloat16 at level {level}");
     assert_eq!(rows.len() * PANEL_WIDTH, values.len() * dim, "rows, panel and values have one shape");
-    // SAFETY of the calls: as in `pairs_panel`.
     #[cfg(target_arch = "x86_64")]
     in_blocks::<_, { avx512::ROWS }>(
         rows,
         dim,
         values,
+        // SAFETY: the feature was found; `in_blocks` hands over what the shapes were checked for.
         |rows, values| unsafe { avx512::bf16_panel::<{ avx512::ROWS }>(panel, rows, values) },
+        // SAFETY: as above.
         |rows, values| unsafe { avx512::bf16_panel::<1>(panel, rows, values) },
     );
 }
@@ -167,7 +169,7 @@ pub(crate) fn int8_lone(level: SimdLevel, query: &[i16], rows: &[i8], values: &m
     let dim = query.len();
     assert_eq!(rows.len(), values.len() * dim, "a value a row");
     let done = match is_avx2(level) {
-        // SAFETY: the level is available, and there are as many rows as values.
+        // SAFETY: the processor has the level, and there are as many rows as values.
         #[cfg(target_arch = "x86_64")]
         true => unsafe { avx2::int8_lone(query, rows, values) },
         _ => 0,
@@ -181,7 +183,7 @@ pub(crate) fn int8_lone(level: SimdLevel, query: &[i16], rows: &[i8], values: &m
 pub(crate) fn widen_bf16(level: SimdLevel, numbers: &[u16], widened: &mut [f32]) {
     assert_eq!(numbers.len(), widened.len(), "a number for each");
     match is_avx2(level) {
-        // SAFETY: the level is available.
+        // SAFETY: the processor has the level.
         #[cfg(target_arch = "x86_64")]
         true => unsafe { avx2::widen_bf16(numbers, widened) },
         _ => portable::widen_bf16(numbers, widened),
@@ -193,7 +195,7 @@ pub(crate) fn bf16_lone(level: SimdLevel, query: &[f32], rows: &[u16], values: &
     let dim = query.len();
     assert_eq!(rows.len(), values.len() * dim, "a value a row");
     let done = match is_avx2(level) {
-        // SAFETY: the level is available, and there are as many rows as values.
+        // SAFETY: the processor has the level, and there are as many rows as values.
         #[cfg(target_arch = "x86_64")]
         true => unsafe { avx2::bf16_lone(query, rows, values) },
         _ => 0,
@@ -221,15 +223,15 @@ pub(crate) fn sieve(
             && lanes.floors.len() == width,
         "rows and lanes have one shape"
     );
-    match level {
-        // SAFETY: the level is available, and the shapes were checked above.
+    match level.kind() {
+        // SAFETY: the processor has the level, and the shapes were checked above.
         #[cfg(target_arch = "x86_64")]
-        SimdLevel::Avx512 if width.is_multiple_of(16) => unsafe {
+        SimdKind::Avx512 if width.is_multiple_of(16) => unsafe {
             sieve_x86::avx512(values, bounds, lanes, kept);
         },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        SimdLevel::Avx512 | SimdLevel::Avx2 if width.is_multiple_of(8) => unsafe {
+        SimdKind::Avx512 | SimdKind::Avx2 if width.is_multiple_of(8) => unsafe {
             sieve_x86::avx2(values, bounds, lanes, kept);
         },
         _ => portable::sieve(values, bounds, lanes, kept),
@@ -250,7 +252,7 @@ mod tests {
     }
 
     fn levels() -> impl Iterator<Item = SimdLevel> {
-        SimdLevel::ALL.into_iter().filter(|level| level.is_available())
+        SimdLevel::available()
     }
 
     #[test]
@@ -299,7 +301,7 @@ mod tests {
                 integers(9 * dim, 500).into_iter().map(|number| (16_000 + number) as u16).collect();
             let query: Vec<f32> = integers(dim, 9).into_iter().map(|number| number as f32).collect();
             let (mut expected, mut wide) = (vec![0.0; 9], vec![0.0; 9 * dim]);
-            bf16_lone(SimdLevel::Portable, &query, &rows, &mut expected);
+            bf16_lone(SimdLevel::PORTABLE, &query, &rows, &mut expected);
             for level in levels() {
                 let mut widened = vec![0.0; 9 * dim];
                 widen_bf16(level, &rows, &mut widened);

@@ -17,7 +17,7 @@ use super::columns::Columns;
 use super::form::Form;
 use super::lanes::LANES;
 use super::left::{Layout, Left};
-use super::level::Level;
+use super::level::{Level, LevelKind};
 use super::packing::{Panels, Rows, pack_transposed};
 
 pub(super) use state::is_available;
@@ -28,27 +28,35 @@ const SIDE: usize = 16;
 /// Rows whose sums the tiles hold.
 const ROWS: usize = 2 * SIDE;
 
-/// [`multiply`](super::block::multiply) where [`is_available`] and the form is of bf16 or bytes.
-pub(super) fn multiply(left: Left<'_>, n: usize, right: Panels<'_>, accumulate: bool, out: &mut Columns<'_>) {
+/// [`multiply`](super::block::multiply) at the level that has tiles, of bf16 or bytes.
+pub(super) fn multiply(
+    level: Level,
+    left: Left<'_>,
+    n: usize,
+    right: Panels<'_>,
+    accumulate: bool,
+    out: &mut Columns<'_>,
+) {
+    assert_eq!(level.kind(), LevelKind::Amx, "the level that has tiles");
     let depth = right.depth();
     if depth == 0 || n == 0 {
         return;
     }
     if out.width() < right.len() * LANES {
-        return SUMS.with_borrow_mut(|sums| through(sums, left, n, right, accumulate, out));
+        return SUMS.with_borrow_mut(|sums| through(level, sums, left, n, right, accumulate, out));
     }
     match left.layout {
         Layout::Rows(stride_of_left) => {
             assert!(left.values.len() >= (n - 1) * stride_of_left + depth, "{n} rows of {depth} words");
             let words = Words { start: left.values.as_ptr(), row: 4 * stride_of_left, tile: 4 * SIDE };
-            // SAFETY: the level is one of a processor that has tiles; the operand's places were looked at.
+            // SAFETY: no processor without tiles has this level; the operand's places were looked at.
             unsafe { in_tiles(words, n, right, accumulate, out) };
         }
         Layout::Columns(stride_of_left) => ROOM.with_borrow_mut(|room| {
             // Packed as if it were a right operand, sixteen inner words of a row are a row of a tile.
             let rows = Rows { values: left.values, stride: stride_of_left, columns: n };
             room.resize(depth.next_multiple_of(SIDE) * n, 0.0);
-            pack_transposed(Level::Amx, rows, depth, room);
+            pack_transposed(level, rows, depth, room);
             let words = Words { start: room.as_ptr(), row: 4 * SIDE, tile: 4 * SIDE * n };
             // SAFETY: as above.
             unsafe { in_tiles(words, n, right, accumulate, out) };
@@ -65,6 +73,7 @@ thread_local! {
 
 /// [`multiply`] where rows of `out` end inside the last panel: tiles are stored whole.
 fn through(
+    level: Level,
     sums: &mut Vec<f32>,
     left: Left<'_>,
     n: usize,
@@ -79,7 +88,7 @@ fn through(
             sums[..width].copy_from_slice(out.row(row));
         }
     }
-    multiply(left, n, right, accumulate, &mut Columns::whole(sums, stride));
+    multiply(level, left, n, right, accumulate, &mut Columns::whole(sums, stride));
     for (row, sums) in sums.chunks_exact(stride).enumerate() {
         out.row(row).copy_from_slice(&sums[..width]);
     }

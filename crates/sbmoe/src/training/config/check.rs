@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail, ensure};
 use sbmoe_kernels::Precision;
-use sbmoe_model::moe::{BlockKind, Combine, Gate, Sides, Start};
+use sbmoe_model::moe::{BlockConfig, BlockKind, Combine, Gate, Sides, Start};
 
 use super::{DistillBy, RunConfig};
 
@@ -104,6 +104,8 @@ impl RunConfig {
         if self.freeze_encoder && self.experts == 0 && !is_linear {
             bail!("`freeze_encoder` with `experts` 0 leaves nothing to train; leave one of them out");
         }
+        let most = BlockConfig::MOST_EXPERTS;
+        ensure!(self.experts <= most, "`experts` is {}; there may be at most {most}", self.experts);
         ensure!(self.rank != Some(0), "`rank` is 0; it must be at least 1");
         if let (false, Some(rank)) = (is_linear, self.rank) {
             bail!("`rank` {rank} belongs to a linear map; add `--block linear`, or leave it out");
@@ -191,6 +193,7 @@ mod tests {
         check("rank", RunConfig { rank: Some(4), ..default() });
         check("rank", RunConfig { rank: Some(0), ..linear() });
         check("experts", RunConfig { experts: 3, ..linear() });
+        check("experts", RunConfig { experts: 65_536, ..default() });
         check("gate", RunConfig { gate: Some(Gate::Top1), ..linear() });
         check("start", RunConfig { start: Some(Start::Random), ..linear() });
         let combine = Combine::NormalizeMixture;

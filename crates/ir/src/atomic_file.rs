@@ -81,10 +81,7 @@ impl Drop for AtomicFile {
 ///
 /// # Errors
 /// What `write` says, a folder that cannot be written, a full disk.
-pub fn write_atomically(
-    path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
+pub fn write_atomically(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut file = AtomicFile::create(path)?;
     write(&mut file)?;
     file.commit()

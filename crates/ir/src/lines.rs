@@ -82,7 +82,8 @@ impl Lines {
         }
         match str::from_utf8(&self.buffer) {
             Ok(line) => {
-                let line = if self.number == 1 { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line };
+                let line =
+                    if self.number == 1 { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line };
                 let line = line.strip_suffix('\n').unwrap_or(line);
                 Ok(Some(line.strip_suffix('\r').unwrap_or(line)))
             }

@@ -3,11 +3,7 @@
 //! Hits always stand in the order of [`crate::order`]; the rank column of a file is written for other programs and
 //! ignored when read, as the standard program ignores it.
 
-use std::{
-    collections::HashMap,
-    io::Write,
-    path::Path,
-};
+use std::{collections::HashMap, io::Write, path::Path};
 
 use crate::{
     Error,
@@ -116,12 +112,12 @@ impl Run {
         self.rankings.is_empty()
     }
 
-    /// Reads a run, plain or gzipped. Lines of a query may stand anywhere; blank lines and lines that begin with `#` are
-    /// passed over.
+    /// Reads a run, plain or gzipped. Lines of a query may stand anywhere; text after the tag, blank lines and lines
+    /// that begin with `#` are passed over.
     ///
     /// # Errors
-    /// The file cannot be read or is empty; a line has other than six fields (a blank in an id makes
-    /// seven, and the rank would be read as the score), a score that is not a number, or a
+    /// The file cannot be read or is empty; a line has fewer than six fields, or more
+    /// because of a blank in an id (the rank would be read as the score), a score that is not a number, or a
     /// document that the query had before (file and line are named).
     pub fn read(path: &Path) -> Result<Self, Error> {
         let mut lines = Lines::open(path)?;
@@ -197,11 +193,17 @@ fn parse(line: &str) -> Result<(&str, Hit), Fault> {
             .next()
             .ok_or_else(|| Fault::new("`query Q0 document rank score tag`", format!("{place} fields")))?;
     }
-    if fields.next().is_some() {
-        let found = format!("{} fields; is there a blank in an id or in the tag?", 7 + fields.count());
-        return Err(Fault::new("the six fields `query Q0 document rank score tag`", found));
+    let [query, _, document, rank, score, tag] = six;
+    let more = fields.count();
+    // Text after the tag is passed over, as the standard program does; but a blank in the document's id moves every field
+    // behind it by one, and its rank would be read as its score.
+    if more > 0 && (rank.parse::<u64>().is_err() || tag.parse::<Score>().is_ok()) {
+        let found = format!(
+            "{} fields, `{rank}` as the rank and `{tag}` as the tag; is there a blank in an id?",
+            6 + more
+        );
+        return Err(Fault::new("`query Q0 document rank score tag`", found));
     }
-    let [query, _, document, _, score, _] = six;
     match score.parse::<Score>() {
         Ok(number) if !number.is_nan() => Ok((query, Hit::new(document, number))),
         _ => Err(Fault::new("a number as the score", format!("`{score}`"))),

@@ -54,7 +54,8 @@ impl FolderLock {
 
     fn acquire(folder: &Path, path: PathBuf, made: Vec<PathBuf>) -> Result<Self> {
         loop {
-            let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
+            let mut file =
+                OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
             match file.file().try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
@@ -96,10 +97,8 @@ impl Drop for FolderLock {
 #[cfg(unix)]
 fn is_still_there(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
-    let same = |one: std::fs::Metadata, other: std::fs::Metadata| {
-        (one.dev(), one.ino()) == (other.dev(), other.ino())
-    };
-    file.metadata().is_ok_and(|held| fs_err::metadata(path).is_ok_and(|named| same(held, named)))
+    let Ok(held) = file.metadata() else { return false };
+    fs_err::metadata(path).is_ok_and(|named| (held.dev(), held.ino()) == (named.dev(), named.ino()))
 }
 
 /// An open file keeps its name there.
@@ -134,7 +133,8 @@ mod tests {
         let lock = FolderLock::inside(place.path()).unwrap();
         fs_err::write(place.path().join("vectors"), "1").unwrap();
         drop(lock);
-        let left: Vec<_> = fs_err::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let left: Vec<_> =
+            fs_err::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["vectors"]);
     }
 }

@@ -52,6 +52,15 @@ fn trec_files_with_tabs_comments_and_blank_lines_are_read() {
 }
 
 #[test]
+fn trec_files_in_beir_s_place_are_read_as_trec_s() {
+    // Read as BEIR's, the iteration would be the document, and the first judgment the header.
+    let folder = folder(&[("qrels", "11\t0\t3\t1\n12\t0\t4\t1\n")]);
+    let qrels = Qrels::read_as(&folder.path().join("qrels"), QrelsFormat::Beir).expect("readable");
+    assert_eq!(triples(&qrels), [("11".into(), "3".into(), 1), ("12".into(), "4".into(), 1)]);
+    assert_eq!(qrels.skipped_judgment(), None);
+}
+
+#[test]
 fn a_repeated_judgment_counts_once() {
     let qrels = read("q1 0 d1 1\nq1 0 d2 0\nq1 0 d1 1\n").expect("readable");
     assert_eq!(triples(&qrels), [("q1".into(), "d1".into(), 1), ("q1".into(), "d2".into(), 0)]);

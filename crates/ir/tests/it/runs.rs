@@ -56,6 +56,15 @@ fn bad_lines_are_refused_with_file_and_line() {
         "q Q0 d 1 2.5 t\nq Q0 e 1 2.5\n",
         "run:2: expected `query Q0 document rank score tag`, found 5 fields",
     );
+    let shifted = "expected `query Q0 document rank score tag`, found 7 fields";
+    check_refused(
+        "q Q0 notes one.txt 1 0.93 bm25\n",
+        &format!("run:1: {shifted}, `one.txt` as the rank and `1` as the tag; is there a blank in an id?"),
+    );
+    check_refused(
+        "q Q0 d 1 2.5 t\nq Q0 notes 2 1 0.93 bm25\n",
+        &format!("run:2: {shifted}, `2` as the rank and `0.93` as the tag; is there a blank in an id?"),
+    );
     check_refused("q Q0 d 1 NaN t\n", "run:1: expected a number as the score, found `NaN`");
     check_refused("q Q0 d 1 high t\n", "run:1: expected a number as the score, found `high`");
     check_refused(
@@ -103,8 +112,13 @@ fn ids_that_would_break_a_line_are_not_written() {
     run.push(Ranking::new("q", vec![Hit::new("d 1", 1.0)]).expect("one hit")).expect("one ranking");
     assert_eq!(
         message(run.write(&path, "ours"), folder.path()),
-        "document id `d 1` cannot be written to a TREC file: it must hold no blank, not begin with `#` and not be empty"
+        "document id `d 1` cannot be written to a TREC file: it must hold no blank, not begin with `#` or a \
+         byte order mark (U+FEFF), and not be empty"
     );
+    let mut marked = Run::new();
+    let hits = vec![Hit::new("d", 1.0)];
+    marked.push(Ranking::new("\u{feff}q", hits).expect("one hit")).expect("one ranking");
+    assert!(matches!(marked.write(&path, "ours"), Err(Error::UnwritableId { kind: "query id", .. })));
     assert!(matches!(Run::new().write(&path, "my tag"), Err(Error::UnwritableId { kind: "tag", .. })));
     assert_eq!(fs_err::read_to_string(&path).expect("the old run is there"), "q Q0 d 1 1 t\n");
 }

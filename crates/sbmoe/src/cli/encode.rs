@@ -11,7 +11,9 @@ use serde_json::json;
 use super::model_arguments::ModelArguments;
 use super::vector_arguments::VectorArguments;
 use super::{Verdict, console, index};
-use crate::encoding::{Corpus, EncodeOptions, EncodeOutcome, Normalize, Survey, VectorMaker, encode, reapply};
+use crate::encoding::{
+    Corpus, EncodeOptions, EncodeOutcome, Normalize, Survey, VectorMaker, encode, reapply,
+};
 use crate::index_folder::Index;
 use crate::interrupt;
 

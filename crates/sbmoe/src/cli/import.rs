@@ -39,7 +39,10 @@ pub(super) struct Import {
 impl Import {
     pub(super) fn run(self) -> Result<Verdict> {
         let model = Path::new(&self.model.model);
-        refuse_inputs_inside(&self.out, [("--checkpoint", Some(&*self.checkpoint)), ("--model", Some(model))])?;
+        refuse_inputs_inside(
+            &self.out,
+            [("--checkpoint", Some(&*self.checkpoint)), ("--model", Some(model))],
+        )?;
         let _lock = FolderLock::beside(&self.out)?;
         let file = Checkpoint::open_file(&self.checkpoint)?.rename(authors::canonical)?;
         let config = self.block(&file)?;

@@ -173,7 +173,8 @@ impl Output {
 /// Whether somebody who typed this meant a file: it has a separator and no blank, or the ending of a file of queries.
 fn looks_like_a_path(text: &str) -> bool {
     let is_one_word = !text.contains(char::is_whitespace);
-    let ends_as_file = [".jsonl", ".gz", ".json", ".tsv", ".txt", ".csv"].iter().any(|end| text.ends_with(end));
+    let ends_as_file =
+        [".jsonl", ".gz", ".json", ".tsv", ".txt", ".csv"].iter().any(|end| text.ends_with(end));
     ends_as_file || (is_one_word && text.contains(['/', '\\']))
 }
 
@@ -184,8 +185,9 @@ fn refuse_unwritable_ids(queries: &Queries, index: &Index, pool: &ThreadPool) ->
     })?;
     let documents = index.documents();
     let refuse = |document| -> Result<()> { Ok(refuse_unwritable("document id", &documents.id(document)?)?) };
-    pool.install(|| (0..documents.len() as DocOrdinal).into_par_iter().try_for_each(refuse))
-        .context("a run needs a corpus whose ids stand on one line without blanks; `--json` prints hits with any id")
+    pool.install(|| (0..documents.len() as DocOrdinal).into_par_iter().try_for_each(refuse)).context(
+        "a run needs a corpus whose ids stand on one line without blanks; `--json` prints hits with any id",
+    )
 }
 
 /// Prints hits to be read: rank, score, expert, title, and the beginning of the text.

@@ -77,7 +77,8 @@ impl Queries {
 
     /// One query, of the text that a user typed.
     pub fn typed(text: &str) -> Self {
-        let query = Query { id: "query".to_owned(), text: text.to_owned(), metadata: serde_json::Value::Null };
+        let query =
+            Query { id: "query".to_owned(), text: text.to_owned(), metadata: serde_json::Value::Null };
         Self { source: Source::Here(vec![query]), len: 1 }
     }
 
@@ -115,18 +116,20 @@ impl Queries {
             visit(&block)?;
         }
         if left > 0 || queries.next().is_some() {
-            bail!("the queries were changed while they were searched; search again once nothing writes to them");
+            bail!(
+                "the queries were changed while they were searched; search again once nothing writes to them"
+            );
         }
         Ok(())
     }
-
 }
 
 impl Source {
     fn iter(&self) -> Result<Box<dyn Iterator<Item = Result<Query>> + '_>> {
         Ok(match self {
             Self::File(path, qrels) => {
-                let is_judged = |query: &Query| qrels.as_ref().is_none_or(|qrels| qrels.get(&query.id).is_some());
+                let is_judged =
+                    |query: &Query| qrels.as_ref().is_none_or(|qrels| qrels.get(&query.id).is_some());
                 let judged = move |query: &Result<Query, _>| query.as_ref().map_or(true, is_judged);
                 Box::new(queries_of(path)?.filter(judged).map(|query| Ok(query?)))
             }

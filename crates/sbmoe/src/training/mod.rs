@@ -54,8 +54,8 @@ pub use ranking::MEASURE;
 pub use report::{Kept, Part, TrainReport};
 pub use run_folder::RunFolder;
 
-use baseline::Baseline;
 use crate::folder_lock::FolderLock;
+use baseline::Baseline;
 
 use choice::Ended;
 use examples::{anchored, examples, held_out};

@@ -150,7 +150,8 @@ impl RunFolder {
         for entry in fs_err::read_dir(&self.path)? {
             let name = entry?.file_name().to_string_lossy().into_owned();
             let is_pairs = name == "pairs" && self.pairs().join(STAMP).is_file();
-            let is_hidden = name == LOCK_FILE || name.starts_with(".pairs.") || name.starts_with(".env.json.");
+            let is_hidden =
+                name == LOCK_FILE || name.starts_with(".pairs.") || name.starts_with(".env.json.");
             if !is_pairs && !is_hidden {
                 return Ok(Some(name));
             }

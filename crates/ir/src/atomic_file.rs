@@ -6,8 +6,7 @@
 
 use std::{
     ffi::OsString,
-    fs::TryLockError,
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, ErrorKind, Write},
     path::{Path, PathBuf},
 };
 
@@ -129,11 +128,17 @@ fn clear_abandoned(target: &Path) {
         let is_ours = process.is_some_and(|id| !id.is_empty() && id.iter().all(u8::is_ascii_digit));
         if is_ours
             && let Ok(file) = File::open(&path)
-            && !matches!(file.file().try_lock(), Err(TryLockError::WouldBlock))
+            && !is_held(&file)
         {
             let _ = fs_err::remove_file(&path);
         }
     }
+}
+
+/// Whether another process has locked the file.
+fn is_held(file: &File) -> bool {
+    let locked = file.file().try_lock().map_err(io::Error::from);
+    locked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
 #[cfg(test)]

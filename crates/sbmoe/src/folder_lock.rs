@@ -3,8 +3,7 @@
 //! The lock is a file with the process's number in it, locked by the system. It is removed when the work is done; one that a
 //! killed process left is taken over.
 
-use std::fs::TryLockError;
-use std::io::{ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -56,9 +55,9 @@ impl FolderLock {
         loop {
             let mut file =
                 OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
-            match file.file().try_lock() {
+            match file.file().try_lock().map_err(io::Error::from) {
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     let holder = fs_err::read_to_string(&path).unwrap_or_default();
                     bail!(
                         "`{}` is being written by another process ({}): wait until it ends, or choose another folder",
@@ -67,8 +66,8 @@ impl FolderLock {
                     );
                 }
                 // Some network file systems know no locks; there, the user must see to it.
-                Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
-                Err(TryLockError::Error(error)) => {
+                Err(error) if error.kind() == ErrorKind::Unsupported => {}
+                Err(error) => {
                     return Err(error).with_context(|| format!("`{}` cannot be locked", path.display()));
                 }
             }

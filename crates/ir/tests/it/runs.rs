@@ -59,7 +59,7 @@ fn bad_lines_are_refused_with_file_and_line() {
     let shifted = "expected `query Q0 document rank score tag`, found 7 fields";
     check_refused(
         "q Q0 notes one.txt 1 0.93 bm25\n",
-        &format!("run:1: {shifted}, `one.txt` as the rank and `1` as the tag; is there a blank in an id?"),
+        &format!("run:1: {shifted}, `one.txt` as the rank and `0.93` as the tag; is there a blank in an id?"),
     );
     check_refused(
         "q Q0 d 1 2.5 t\nq Q0 notes 2 1 0.93 bm25\n",

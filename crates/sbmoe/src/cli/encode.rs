@@ -65,7 +65,7 @@ pub(super) struct Encode {
 /// What the documents come from.
 enum Source {
     Corpus(Corpus, Survey),
-    Index(Index),
+    Index(Box<Index>),
 }
 
 impl Encode {
@@ -100,7 +100,7 @@ impl Encode {
                 let survey = corpus.survey()?;
                 Source::Corpus(corpus, survey)
             }
-            (None, Some(from)) => Source::Index(Index::open(from)?),
+            (None, Some(from)) => Source::Index(Box::new(Index::open(from)?)),
             (None, None) => unreachable!("clap asks for one of the two"),
         };
         let total = match &source {

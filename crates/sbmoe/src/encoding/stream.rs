@@ -75,25 +75,23 @@ pub fn encode(
     }
     let (documents, checksum) = corpus.documents_with_checksum()?;
     let mut documents = documents.skip(done as usize);
-    std::thread::scope(|scope| {
+    let stopped = std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(WAITING);
         scope.spawn(move || {
             // The receiver went away when the other side failed; its error is the one to report.
             let _ = read_batches(maker, &mut documents, &mut |batch| sender.send(batch).is_ok());
         });
         write_batches(maker, options.keep_pooled, has_experts, &receiver, &mut builder, progress)
-    })
-    .and_then(|stopped| match stopped {
-        Some(documents) => Ok(EncodeOutcome::Stopped(documents)),
-        None => {
-            if let Err(changed) = corpus.refuse_change(survey, checksum) {
-                // Nobody may go on with documents of two files.
-                builder.discard()?;
-                return Err(changed);
-            }
-            Ok(EncodeOutcome::Finished(Box::new(builder.finish()?)))
-        }
-    })
+    })?;
+    if let Some(documents) = stopped {
+        return Ok(EncodeOutcome::Stopped(documents));
+    }
+    if let Err(changed) = corpus.refuse_change(survey, checksum) {
+        // Nobody may go on with documents of two files.
+        builder.discard()?;
+        return Err(changed);
+    }
+    Ok(EncodeOutcome::Finished(Box::new(builder.finish()?)))
 }
 
 /// What decides the bytes of an index.

@@ -52,7 +52,7 @@ impl Queries {
         };
         let mut len = 0;
         let (mut hashes, mut suspects) = (HashSet::new(), HashSet::new());
-        for query in source.iter()? {
+        for query in source.read()? {
             let hash = hash_of(&query?.id);
             if !hashes.insert(hash) {
                 suspects.insert(hash);
@@ -61,7 +61,7 @@ impl Queries {
         }
         // Two ids may share a hash.
         let mut ids = HashSet::new();
-        for query in source.iter()?.take(if suspects.is_empty() { 0 } else { usize::MAX }) {
+        for query in source.read()?.take(if suspects.is_empty() { 0 } else { usize::MAX }) {
             let id = query?.id;
             ensure!(
                 !suspects.contains(&hash_of(&id)) || ids.insert(id.clone()),
@@ -105,7 +105,7 @@ impl Queries {
     /// # Errors
     /// What `visit` says, and a file that was changed since it was opened.
     pub fn blocks(&self, visit: &mut dyn FnMut(&[Query]) -> Result<()>) -> Result<()> {
-        let mut queries = self.source.iter()?;
+        let mut queries = self.source.read()?;
         let mut left = self.len;
         while left > 0 {
             let block: Vec<Query> = queries.by_ref().take(BLOCK).collect::<Result<_>>()?;
@@ -125,7 +125,7 @@ impl Queries {
 }
 
 impl Source {
-    fn iter(&self) -> Result<Box<dyn Iterator<Item = Result<Query>> + '_>> {
+    fn read(&self) -> Result<Box<dyn Iterator<Item = Result<Query>> + '_>> {
         Ok(match self {
             Self::File(path, qrels) => {
                 let is_judged =

@@ -4,6 +4,15 @@ use std::fmt;
 
 use crate::Gain;
 
+/// How a caller breaks a run off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// The state is saved, so that the run goes on after the step that was told last.
+    Save,
+    /// Nothing is saved: what was told last could not be recorded, and a run that goes on does it again.
+    Abandon,
+}
+
 /// Something happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {

@@ -23,7 +23,7 @@ mod validation;
 pub use batches::{Batch, Batches, Examples};
 pub use checkpoint::{Checkpoint, CheckpointError, Position};
 pub use config::{Batching, Distill, Keep, Schedule, TrainConfig};
-pub use event::{Event, StepReport, ValidationReport, Warning};
+pub use event::{Event, StepReport, Stop, ValidationReport, Warning};
 pub use gain::Gain;
 pub use gradients::{StepResult, gradients};
 pub use groups::{Group, Groups};

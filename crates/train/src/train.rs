@@ -11,7 +11,7 @@ use sbmoe_model::parameters::Tensors;
 use crate::batches::{Batches, Examples};
 use crate::checkpoint::{Checkpoint, CheckpointError, Position};
 use crate::config::{Batching, Keep, TrainConfig};
-use crate::event::{Event, StepReport, ValidationReport, Warning};
+use crate::event::{Event, StepReport, Stop, ValidationReport, Warning};
 use crate::gain::Gain;
 use crate::groups::Groups;
 use crate::inputs::Inputs;
@@ -59,7 +59,7 @@ pub enum Outcome {
         /// Steps taken.
         steps: u64,
     },
-    /// The caller asked to stop; the state is saved.
+    /// The caller asked to stop; the state is saved, unless the caller abandoned the run.
     Interrupted {
         /// Steps taken.
         steps: u64,
@@ -103,7 +103,8 @@ pub enum TrainError {
 
 /// Trains `parameters`, from the saved state when `resume` is set and there is one.
 ///
-/// `on_event` is told of every step and may break the run off after it.
+/// `on_event` is told of every step and may break the run off after it, and of every validation, after which it may abandon
+/// the run.
 ///
 /// # Errors
 /// No examples, a loss or a gradient that is not finite, a state that cannot be read or written.
@@ -111,7 +112,7 @@ pub fn train<O: Ops>(
     session: &Session<'_, O>,
     parameters: &mut Tensors<O::Buffer>,
     resume: bool,
-    on_event: &mut dyn FnMut(Event) -> ControlFlow<()>,
+    on_event: &mut dyn FnMut(Event) -> ControlFlow<Stop>,
 ) -> Result<Outcome, TrainError> {
     let Session { ops, architecture, config, checkpoint, .. } = session;
     if session.examples.queries.is_empty() {
@@ -183,8 +184,10 @@ pub fn train<O: Ops>(
                 seconds: start.elapsed().as_secs_f64(),
                 routed,
             };
-            if on_event(Event::Step(report)).is_break() {
-                checkpoint.save(*ops, model, parameters, &optimizer, &position)?;
+            if let ControlFlow::Break(stop) = on_event(Event::Step(report)) {
+                if stop == Stop::Save {
+                    checkpoint.save(*ops, model, parameters, &optimizer, &position)?;
+                }
                 return Ok(Outcome::Interrupted { steps: position.steps });
             }
             let epoch_goes_on = position.step_in_epoch < n_batches;
@@ -194,7 +197,9 @@ pub fn train<O: Ops>(
                 last_saved = Instant::now();
             }
         }
-        end_epoch(session, &groups, parameters, &mut position, on_event)?;
+        if end_epoch(session, &groups, parameters, &mut position, on_event)?.is_break() {
+            return Ok(Outcome::Interrupted { steps: position.steps });
+        }
         if config.checkpoint_seconds == 0.0 || position.finished || last_saved.elapsed().as_secs_f64() > 1.0 {
             checkpoint.save(*ops, model, parameters, &optimizer, &position)?;
             last_saved = Instant::now();
@@ -206,14 +211,15 @@ pub fn train<O: Ops>(
     Ok(Outcome::Finished { best: position.best, gain: position.best_gain, steps: position.steps })
 }
 
-/// Looks at how the epoch's texts were routed, validates, and moves on to the next epoch.
+/// Looks at how the epoch's texts were routed, validates, and moves on to the next epoch; breaks where the caller abandons the
+/// run.
 fn end_epoch<O: Ops>(
     session: &Session<'_, O>,
     groups: &Groups,
     parameters: &Tensors<O::Buffer>,
     position: &mut Position,
-    on_event: &mut dyn FnMut(Event) -> ControlFlow<()>,
-) -> Result<(), TrainError> {
+    on_event: &mut dyn FnMut(Event) -> ControlFlow<Stop>,
+) -> Result<ControlFlow<()>, TrainError> {
     let Session { ops, architecture, config, .. } = session;
     position.epoch += 1;
     position.step_in_epoch = 0;
@@ -233,12 +239,15 @@ fn end_epoch<O: Ops>(
         }
         position.worse = if best { 0 } else { position.worse + 1 };
         let epoch = position.epoch;
-        let _ = on_event(Event::Validated(ValidationReport { epoch, step, loss, score, gain, best, values }));
+        let report = ValidationReport { epoch, step, loss, score, gain, best, values };
+        if on_event(Event::Validated(report)) == ControlFlow::Break(Stop::Abandon) {
+            return Ok(ControlFlow::Break(()));
+        }
     }
     let out_of_patience = config.patience > 0 && position.worse >= config.patience;
     let last = config.stop_after.map_or(config.epochs, |epochs| epochs.min(config.epochs));
     position.finished = out_of_patience || position.epoch >= last;
-    Ok(())
+    Ok(ControlFlow::Continue(()))
 }
 
 fn warnings_at_start(architecture: &Architecture, config: &TrainConfig) -> Vec<Warning> {

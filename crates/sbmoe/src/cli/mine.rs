@@ -18,6 +18,7 @@ use serde::Serialize;
 use super::judgments::training_judgments;
 use super::model_arguments::ModelArguments;
 use super::query_maker::query_maker;
+use super::threads::threads;
 use super::vector_arguments::VectorArguments;
 use super::{Verdict, console};
 use crate::encoding::Normalize;
@@ -63,7 +64,7 @@ pub(super) struct Mine {
     revision: Option<String>,
 
     /// Threads, 0 for one a core; the results do not depend on it
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = threads)]
     threads: usize,
 
     /// Numbers that the encoder's products are computed in: f32, bf16, int8 [default: f32]

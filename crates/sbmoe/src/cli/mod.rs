@@ -17,10 +17,13 @@ mod quickstart;
 mod search;
 mod shell;
 mod table;
+mod threads;
 mod train;
 mod vector_arguments;
 
 use std::process::ExitCode;
+#[cfg(unix)]
+use std::sync::{Arc, atomic::AtomicBool};
 
 use clap::{Parser, Subcommand};
 
@@ -78,8 +81,20 @@ pub(crate) enum Verdict {
     Stopped,
 }
 
+/// A file that grows beyond the user's limit (`ulimit -f`) is an error with a message, not the end of the program.
+#[cfg(unix)]
+fn told_by_errors() {
+    // Without the handler the limit still ends the program, as it would any other.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)));
+}
+
+/// There is no such limit.
+#[cfg(not(unix))]
+fn told_by_errors() {}
+
 /// Parses the arguments, runs the command and turns its end into an exit code.
 pub fn main() -> ExitCode {
+    told_by_errors();
     let result = match Cli::parse().command {
         Command::Quickstart(command) => command.run(),
         Command::Train(command) => command.run(),

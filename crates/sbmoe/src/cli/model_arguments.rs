@@ -11,6 +11,7 @@ use sbmoe_model::folder::{Fingerprints, fingerprint};
 use sbmoe_model::retriever::Retriever;
 
 use super::console::{bar, note, warn};
+use super::threads::threads;
 use crate::device;
 use crate::hub::Transfer;
 use crate::model_source;
@@ -28,7 +29,7 @@ pub(super) struct ModelArguments {
     pub(super) revision: Option<String>,
 
     /// Threads, 0 for one a core; the results do not depend on it
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = threads)]
     pub(super) threads: usize,
 }
 

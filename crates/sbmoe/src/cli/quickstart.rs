@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 
+use super::threads::threads;
 use super::train::TrainingConsole;
 use super::{Verdict, console};
 use crate::interrupt;
@@ -35,7 +36,7 @@ pub(super) struct Quickstart {
     overwrite: bool,
 
     /// Threads, 0 for one a core; the results do not depend on it
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = threads)]
     threads: usize,
 
     /// Print comparison and answers as JSON

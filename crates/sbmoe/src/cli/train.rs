@@ -15,6 +15,7 @@ use self::switches::Switches;
 use super::Verdict;
 use super::console::{note, print};
 use super::shell::quoted;
+use super::threads::threads;
 use crate::interrupt;
 use crate::training::{self, Kept, MEASURE, Overrides, Part, Preset, RunFolder, TrainReport, TrainRequest};
 
@@ -77,7 +78,7 @@ pub(super) struct Train {
     overwrite: bool,
 
     /// Threads, 0 for one a core; the results do not depend on it
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = threads)]
     threads: usize,
 
     /// Print the summary as JSON

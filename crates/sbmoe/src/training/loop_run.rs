@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result};
 use sbmoe_kernels::Cpu;
 use sbmoe_model::retriever::Retriever;
 use sbmoe_train::{
-    Batches, Checkpoint, Event, Examples, Inputs, Outcome, Session, TrainConfig, TrainError, Validation,
-    train,
+    Batches, Checkpoint, Event, Examples, Inputs, Outcome, Session, Stop, TrainConfig, TrainError,
+    Validation, train,
 };
 
 use super::examples::examples;
@@ -90,14 +90,16 @@ impl LoopRun<'_> {
                 failure.get_or_insert(error);
             }
             if failure.is_some() {
-                return ControlFlow::Break(());
+                // Saved, the step would be over, and its line missing for good.
+                return ControlFlow::Break(Stop::Abandon);
             }
-            observe(match event {
+            let told = observe(match event {
                 Event::Step(step) => Progress::Step(step),
                 Event::Validated(validation) => Progress::Validated(validation),
                 Event::Saved { step } => Progress::Saved(step),
                 Event::Warning(warning) => Progress::Warning(warning.to_string()),
-            })
+            });
+            told.map_break(|()| Stop::Save)
         });
         if let Some(error) = failure {
             return Err(error)

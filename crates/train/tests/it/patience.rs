@@ -8,8 +8,8 @@ use std::path::Path;
 use sbmoe_kernels::Cpu;
 use sbmoe_model::moe::{Gate, TrainGate};
 use sbmoe_train::{
-    Checkpoint, Event, Gain, Keep, Outcome, Session, TrainConfig, TrainError, Validation, ValidationReport,
-    train,
+    Checkpoint, Event, Gain, Keep, Outcome, Session, Stop, TrainConfig, TrainError, Validation,
+    ValidationReport, train,
 };
 
 use crate::small;
@@ -76,7 +76,7 @@ fn attempt(
     let mut on_event = |event: Event| match event {
         Event::Step(report) => {
             steps_taken += 1;
-            if Some(report.step) == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if Some(report.step) == stop { ControlFlow::Break(Stop::Save) } else { ControlFlow::Continue(()) }
         }
         Event::Validated(report) => {
             validations.push(report);

@@ -6,8 +6,8 @@ use std::path::Path;
 use sbmoe_kernels::{Cpu, Key};
 use sbmoe_model::moe::{Gate, TrainGate};
 use sbmoe_train::{
-    Checkpoint, Event, Gain, Groups, Keep, Optimizer, Outcome, Position, Session, StepError, TrainConfig,
-    TrainError, Validation, train,
+    Checkpoint, Event, Gain, Groups, Keep, Optimizer, Outcome, Position, Session, StepError, Stop,
+    TrainConfig, TrainError, Validation, train,
 };
 
 use crate::small;
@@ -18,7 +18,7 @@ fn run(
     config: &TrainConfig,
     threads: usize,
     resume: bool,
-    stop: Option<u64>,
+    stop: Option<(u64, Stop)>,
 ) -> Result<(Outcome, Vec<Vec<f32>>), TrainError> {
     run_as(&format!("{config:?}"), folder, config, threads, resume, stop)
 }
@@ -30,7 +30,7 @@ fn run_as(
     config: &TrainConfig,
     threads: usize,
     resume: bool,
-    stop: Option<u64>,
+    stop: Option<(u64, Stop)>,
 ) -> Result<(Outcome, Vec<Vec<f32>>), TrainError> {
     let ops = Cpu::new(threads);
     let architecture = small::architecture(TrainGate::Soft, 0.5);
@@ -57,7 +57,9 @@ fn run_as(
         identity: identity.to_owned(),
     };
     let mut on_event = |event: Event| match event {
-        Event::Step(report) if Some(report.step) == stop => ControlFlow::Break(()),
+        Event::Step(report) if stop.is_some_and(|(step, _)| step == report.step) => {
+            stop.map_or(ControlFlow::Continue(()), |(_, how)| ControlFlow::Break(how))
+        }
         _ => ControlFlow::Continue(()),
     };
     let outcome = train(&session, &mut parameters, resume, &mut on_event)?;
@@ -73,12 +75,26 @@ fn a_run_stopped_at_any_step_ends_with_the_bytes_of_an_uninterrupted_one() {
         assert!(matches!(outcome, Outcome::Finished { steps: 6, .. }), "{outcome:?}");
         for stop in 1..6 {
             let folder = tempfile::tempdir().expect("a folder");
-            let (outcome, _) = run(folder.path(), &config, 1, false, Some(stop)).expect("the run stops");
+            let (outcome, _) =
+                run(folder.path(), &config, 1, false, Some((stop, Stop::Save))).expect("the run stops");
             assert_eq!(outcome, Outcome::Interrupted { steps: stop });
             let (_, actual) = run(folder.path(), &config, 2, true, None).expect("the run goes on");
             assert_eq!(actual, expected, "stopped after step {stop}");
         }
     }
+}
+
+#[test]
+fn a_step_that_could_not_be_recorded_is_taken_again() {
+    let config = TrainConfig { checkpoint_seconds: 0.0, ..small::config() };
+    let whole = tempfile::tempdir().expect("a folder");
+    let (_, expected) = run(whole.path(), &config, 1, false, None).expect("the run ends");
+    let folder = tempfile::tempdir().expect("a folder");
+    run(folder.path(), &config, 1, false, Some((3, Stop::Abandon))).expect("the run stops");
+    let position = Checkpoint::in_folder(folder.path()).position().expect("a checkpoint");
+    assert_eq!(position.steps, 2, "the state is that of the last step that was recorded");
+    let (_, actual) = run(folder.path(), &config, 1, true, None).expect("the run goes on");
+    assert_eq!(actual, expected);
 }
 
 #[test]
@@ -91,7 +107,7 @@ fn the_number_of_threads_changes_no_byte() {
 #[test]
 fn a_checkpoint_of_other_settings_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
-    run(folder.path(), &small::config(), 1, false, Some(2)).expect("the run stops");
+    run(folder.path(), &small::config(), 1, false, Some((2, Stop::Save))).expect("the run stops");
     let other = TrainConfig { temperature: 0.5, ..small::config() };
     let error = run(folder.path(), &other, 1, true, None).expect_err("other settings");
     assert!(error.to_string().contains("other settings"), "{error}");
@@ -114,7 +130,7 @@ fn a_gradient_that_is_not_finite_stops_the_run_and_the_last_state_stays() {
     let (_, expected) = run_as("same", whole.path(), &sound, 1, false, None).expect("the run ends");
     for clip in [0.0, 1.0] {
         let folder = tempfile::tempdir().expect("a folder");
-        run_as("same", folder.path(), &sound, 1, false, Some(2)).expect("the run stops");
+        run_as("same", folder.path(), &sound, 1, false, Some((2, Stop::Save))).expect("the run stops");
         let overflowing = TrainConfig { balance: 1e39, clip, ..sound.clone() };
         let error = run_as("same", folder.path(), &overflowing, 1, true, None).expect_err("no step is taken");
         let TrainError::NotFinite { step: 3, source: StepError::Gradient { norm }, .. } = error else {
@@ -133,11 +149,11 @@ fn a_gradient_that_is_not_finite_stops_the_run_and_the_last_state_stays() {
 fn what_a_killed_run_was_writing_is_removed_by_the_next() {
     for resume in [true, false] {
         let folder = tempfile::tempdir().expect("a folder");
-        run(folder.path(), &small::config(), 1, false, Some(2)).expect("the run stops");
+        run(folder.path(), &small::config(), 1, false, Some((2, Stop::Save))).expect("the run stops");
         for name in ["state.safetensors.partial", ".best.safetensors.partial", "other.partial"] {
             fs_err::write(folder.path().join(name), "half").expect("a file");
         }
-        run(folder.path(), &small::config(), 1, resume, Some(3)).expect("the run stops");
+        run(folder.path(), &small::config(), 1, resume, Some((3, Stop::Save))).expect("the run stops");
         let mut left: Vec<_> = fs_err::read_dir(folder.path())
             .expect("the folder is there")
             .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))

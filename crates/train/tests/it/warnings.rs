@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use sbmoe_kernels::{Cpu, Ops};
 use sbmoe_model::architecture::Architecture;
 use sbmoe_model::moe::{BlockConfig, Combine, TrainGate};
-use sbmoe_train::{Checkpoint, Event, Outcome, Session, TrainConfig, Warning, train};
+use sbmoe_train::{Checkpoint, Event, Outcome, Session, Stop, TrainConfig, Warning, train};
 
 use crate::small;
 
@@ -54,7 +54,7 @@ fn run(architecture: &Architecture, config: &TrainConfig, bias: Option<[f32; 3]>
             Event::Warning(warning) => warnings.push((steps, warning)),
             Event::Validated(_) | Event::Saved { .. } => (),
         }
-        if steps == 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if steps == 1 { ControlFlow::Break(Stop::Save) } else { ControlFlow::Continue(()) }
     };
     let before = parameters.download(&ops);
     let outcome = train(&session, &mut parameters, false, &mut on_event).expect("the run stops");

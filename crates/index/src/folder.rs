@@ -32,7 +32,20 @@ impl IndexFolder {
     /// The manifest is missing, of another version or not readable; a file that it lists is missing or has another
     /// size; the vectors' file says something else than the manifest.
     pub fn open(path: &Path) -> Result<Self, IndexError> {
-        let manifest = Manifest::read(path)?;
+        loop {
+            let manifest = Manifest::read(path)?;
+            let files = manifest.files.clone();
+            let opened = Self::open_as(path, manifest);
+            // Where an index is rounded meanwhile, a copy goes once the manifest lists another: then that is the one to open.
+            let is_past = || Manifest::read(path).is_ok_and(|now| now.files != files);
+            if opened.is_ok() || !is_past() {
+                return opened;
+            }
+        }
+    }
+
+    /// Opens the files that `manifest` lists.
+    fn open_as(path: &Path, manifest: Manifest) -> Result<Self, IndexError> {
         for (name, record) in &manifest.files {
             let file = path.join(name);
             let found = fs_err::metadata(&file)?.len();

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use sbmoe_index::{
     Array, FORMAT_VERSION, IndexError, IndexFolder, MANIFEST_FILE, Manifest, RoundedVectors, Rounding, Shape,
@@ -143,4 +145,23 @@ fn storages_print_as_they_parse() {
         "int4".parse::<Storage>(),
         Err("`int4` is no storage: choose `f32`, `bf16` or `int8`".to_owned())
     );
+}
+
+#[test]
+fn an_index_opens_while_it_is_rounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_index(folder);
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for storage in [Storage::Int8, Storage::Bf16].into_iter().cycle().take(100) {
+                storage.apply(folder, &mut |_| ()).unwrap();
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        while !is_over.load(Ordering::Relaxed) {
+            IndexFolder::open(folder).expect("a search opens what is there");
+        }
+    });
 }

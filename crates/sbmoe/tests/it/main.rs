@@ -17,6 +17,7 @@ mod import_pt;
 #[cfg(unix)]
 mod killed_encode;
 mod mine;
+mod odd_inputs;
 mod outputs;
 mod quickstart;
 mod retrieval;

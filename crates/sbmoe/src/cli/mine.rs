@@ -23,6 +23,7 @@ use super::vector_arguments::VectorArguments;
 use super::{Verdict, console};
 use crate::encoding::Normalize;
 use crate::index_folder::Index;
+use crate::paths::refuse_writing_over;
 use crate::searching::{Queries, rank};
 
 /// The seed of `--sampling random` where none is given.
@@ -165,6 +166,8 @@ impl Mine {
             "`{}` is there already: `--overwrite` replaces it",
             self.out.display()
         );
+        let read = [&self.run, &self.corpus, &self.queries].into_iter().flatten().chain([&self.qrels]);
+        refuse_writing_over(&self.out, read.cloned())?;
         ensure!(
             self.seed.is_none() || self.sampling == Sampling::Random,
             "`--seed` belongs to `--sampling random`: leave it out, or draw at random"

@@ -131,6 +131,9 @@ fn arguments_that_do_not_go_together_are_refused() {
     refused("--run run.trec --negatives 0", "--negatives");
     refused("--run run.trec --seed 3", "`--seed` belongs to `--sampling random`");
     refused("--run absent", "failed to open file `absent`");
+    let ran = folder.run("mine --run run.trec --qrels qrels.tsv --out ./run.trec --overwrite");
+    assert!(ran.err.contains("`--out ./run.trec` is a file that is read"), "{}", ran.err);
+    assert_eq!(fs_err::read_to_string(folder.path().join("run.trec")).unwrap(), RUN);
 }
 
 #[test]

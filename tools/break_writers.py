@@ -12,7 +12,7 @@ was there (or say that the output is there already, where it came too late).
 Files whose content is a clock's are left out: env.json, TensorBoard's, the seconds of train.jsonl.
 The encoder and the collections are made up, so that nothing but the standard library is needed; systems with SIGKILL only.
 WORK/failed keeps the folders of trials that went wrong, and the exit code is then 1.  `--scale` multiplies the numbers of
-kills and races (some 420 and 280), which take ten to twenty minutes.  Parts: `writers/`.
+kills and races (some 440 and 270), which take ten to twenty minutes.  Parts: `writers/`.
 """
 import argparse
 import os

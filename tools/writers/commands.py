@@ -45,6 +45,7 @@ def commands(world, prepared):
     encode = ["encode", encoder, f"--corpus={world.data}", "--out=index"]
     frozen = ["train", "--freeze-encoder", "--experts=2", "--epochs=4", encoder, "--out=run"]
     whole = [*frozen, f"--data={world.data}", "--similarity=cos"]
+    of_pairs = [*frozen, f"--pairs={world.few_pairs}"]
     full = ["train", encoder, f"--data={world.small}", "--out=run", "--experts=2", "--keep=last", "--epochs=2"]
     of_index = [f"--index={prepared}/index", encoder, f"--queries={world.data}"]
     search = ["search", *of_index, "--out=run.trec"]
@@ -82,8 +83,9 @@ def commands(world, prepared):
         Command("train, folds", [[*frozen, f"--data={world.undivided}"]], run, whole=model, resumes=True, kills=25),
         Command("train, folds, retrained", [[*frozen, f"--data={world.undivided}", "--retrain"]], run, whole=model, resumes=True,
                 kills=15),
-        Command("train, pairs", [[*frozen, f"--pairs={world.few_pairs}"], [*frozen, f"--pairs={world.few_pairs}", "--seed=3"]],
-                run, whole=model, resumes=True, kills=25, races=10, too_late=a_run),
+        Command("train, pairs", [of_pairs, [*of_pairs, "--seed=3"]], run, whole=model, resumes=True, kills=25, races=10, too_late=a_run),
+        Command("train, pairs, over another", [[*of_pairs, "--seed=2", "--overwrite"]], run,
+                before=[[*frozen, f"--pairs={world.more_pairs}"]], whole=model, kills=20),
         Command("train --resume", [["train", "--resume", "--out=run"]] * 2, run, before=[resumed], whole=model, resumes=True, kills=30,
                 races=10),
         Command("encode", [encode, [*encode, "--max-length=16"]], index, indexes=index, kills=30, races=30,

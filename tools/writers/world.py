@@ -103,7 +103,7 @@ class World:
         self.data, self.undivided, self.small = folder / "data", folder / "undivided", folder / "small"
         self.many = folder / "many"
         self.pairs, self.other_pairs = folder / "pairs.jsonl", folder / "other-pairs.jsonl"
-        self.few_pairs = folder / "few-pairs.jsonl"
+        self.few_pairs, self.more_pairs = folder / "few-pairs.jsonl", folder / "more-pairs.jsonl"
         # The sample that the project's own tests import.
         self.authors = Path(__file__).parents[2] / "crates/sbmoe/tests/samples/authors"
         if folder.exists():
@@ -117,3 +117,4 @@ class World:
         write_pairs(self.pairs, 90_000, 1)
         write_pairs(self.other_pairs, 80_000, 2)
         write_pairs(self.few_pairs, 600, 3)
+        write_pairs(self.more_pairs, 700, 4)

@@ -57,8 +57,9 @@ class Trials:
         if not self.command.in_order:
             self.draw.shuffle(settings)
         first = self._start(settings[0], "first")
-        # Half of them start at once, since what is short is over soon.
-        time.sleep(self.draw.choice([0, self.draw.uniform(0, 0.1)]))
+        # Half of them start at once, since what is short is over soon; what waits for the other's output, any time within it.
+        latest = self.seconds if self.command.in_order else 0.1
+        time.sleep(self.draw.choice([0, self.draw.uniform(0, latest)]))
         second = self._start(settings[1], "second")
         codes = [process.wait(PATIENCE) for process in (first, second)]
         wrong, fate = [], "both did their work"

@@ -5,6 +5,8 @@
 
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use fs_err::{File, OpenOptions};
@@ -28,6 +30,9 @@ impl FolderLock {
     /// # Errors
     /// Another process writes to the folder, or it cannot be made or written.
     pub fn inside(folder: &Path) -> Result<Self> {
+        if folder.exists() && !folder.is_dir() {
+            bail!("`{}` is not a folder; choose another", folder.display());
+        }
         let missing = folder.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
         let made: Vec<PathBuf> = missing.map(Path::to_owned).collect();
         fs_err::create_dir_all(folder)?;
@@ -58,11 +63,10 @@ impl FolderLock {
             match file.file().try_lock().map_err(io::Error::from) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    let holder = fs_err::read_to_string(&path).unwrap_or_default();
+                    let Some(holder) = holder(&path) else { continue };
                     bail!(
-                        "`{}` is being written by another process ({}): wait until it ends, or choose another folder",
-                        folder.display(),
-                        holder.trim()
+                        "`{}` is being written by another process ({holder}): wait until it ends, or choose another folder",
+                        folder.display()
                     );
                 }
                 // Some network file systems know no locks; there, the user must see to it.
@@ -91,6 +95,19 @@ impl Drop for FolderLock {
             }
         }
     }
+}
+
+/// What a lock that another process holds says of it; `None` where the lock is gone by now.
+fn holder(path: &Path) -> Option<String> {
+    // It is locked first and written then.
+    for _ in 0..100 {
+        match fs_err::read_to_string(path) {
+            Ok(text) if !text.trim().is_empty() => return Some(text.trim().to_owned()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            _ => sleep(Duration::from_millis(1)),
+        }
+    }
+    Some("it does not say which".to_owned())
 }
 
 #[cfg(unix)]
@@ -123,6 +140,30 @@ mod tests {
         let _again = FolderLock::inside(&folder).unwrap();
         let _beside = FolderLock::beside(&folder).unwrap();
         FolderLock::beside(&folder).unwrap_err();
+    }
+
+    #[test]
+    fn a_holder_that_has_not_written_its_number_yet_or_has_just_ended_is_waited_for() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join(LOCK_FILE);
+        for is_ending in [false, true] {
+            let mut held = File::create(&path).unwrap();
+            held.file().lock().unwrap();
+            let tried = std::thread::scope(|scope| {
+                let tried = scope.spawn(|| FolderLock::inside(place.path()));
+                sleep(Duration::from_millis(20));
+                if is_ending {
+                    fs_err::remove_file(&path).unwrap();
+                    held.file().unlock().unwrap();
+                } else {
+                    writeln!(held, "process 5").unwrap();
+                }
+                tried.join().unwrap()
+            });
+            let message = tried.map(drop).map_err(|error| error.to_string());
+            assert_eq!(message.is_ok(), is_ending, "{message:?}");
+            assert!(is_ending || message.is_err_and(|message| message.contains("(process 5)")));
+        }
     }
 
     #[test]

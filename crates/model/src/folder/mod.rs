@@ -16,7 +16,7 @@ pub use self::config::{BertConfig, HiddenAct};
 pub use self::error::FolderError;
 pub use self::fingerprint::{Fingerprints, fingerprint};
 pub use self::prompts::{Prompts, Similarity};
-pub use self::replace::is_saved_model;
+pub use self::replace::{is_saved_model, remove_saved_model};
 pub use self::write::{WriteBlock, WriteFolder, write_sentence_transformers};
 
 use crate::checkpoint::{Checkpoint, CheckpointError};

@@ -55,6 +55,24 @@ pub(super) fn replace(
     Ok(())
 }
 
+/// Removes a saved model, if there is one: it is moved aside first, so that a program that is killed meanwhile leaves no
+/// part of it under its name.
+///
+/// # Errors
+/// The folder, or the one around it, cannot be written.
+pub fn remove_saved_model(dir: &Path) -> Result<(), FolderError> {
+    let partial = beside(dir, PARTIAL)?;
+    // An earlier removal, or a model in the making, that was killed.
+    if partial.exists() {
+        fs_err::remove_dir_all(&partial)?;
+    }
+    if dir.is_dir() {
+        fs_err::rename(dir, &partial)?;
+        fs_err::remove_dir_all(&partial)?;
+    }
+    Ok(())
+}
+
 /// Whether `dir` holds a model that this library saved, which it may therefore replace.
 pub fn is_saved_model(dir: &Path) -> bool {
     dir.join(fingerprint::FILE).is_file()

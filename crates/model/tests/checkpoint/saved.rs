@@ -6,7 +6,7 @@ use std::path::Path;
 use sbmoe_model::checkpoint::{Checkpoint, CheckpointError, NamedTensor, metadata, write_safetensors};
 use sbmoe_model::folder::{
     BertConfig, CardResult, FolderError, HiddenAct, ModelCard, ModelFolder, Pooling, Prompts, Similarity,
-    WriteBlock, WriteFolder, fingerprint, write_sentence_transformers,
+    WriteBlock, WriteFolder, fingerprint, is_saved_model, remove_saved_model, write_sentence_transformers,
 };
 use sbmoe_model::moe::{BlockConfig, Combine, Gate, TrainGate};
 use sbmoe_model::tokenizer::Tokenizer;
@@ -255,4 +255,24 @@ fn a_write_that_fails_leaves_no_partial_file() {
     let error = write_safetensors(&taken, &[tensor("x", &[1], &[1.0])], &BTreeMap::new()).unwrap_err();
     assert!(error.to_string().contains("taken"), "{error}");
     assert!(!root.path().join(".taken.partial").exists());
+}
+
+#[test]
+fn a_model_that_is_removed_is_whole_as_long_as_it_has_its_name() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("best");
+    fs_err::create_dir(&dir).unwrap();
+    fs_err::write(dir.join("sbmoe.json"), "{}").unwrap();
+    for number in 0..3000 {
+        fs_err::write(dir.join(format!("{number}")), "1").unwrap();
+    }
+    // Of a removal that was killed.
+    fs_err::create_dir(root.path().join(".best.partial")).unwrap();
+    std::thread::scope(|scope| {
+        let removal = scope.spawn(|| remove_saved_model(&dir).unwrap());
+        while !removal.is_finished() {
+            assert!(is_saved_model(&dir) || !dir.exists(), "a part of it has its name");
+        }
+    });
+    assert_eq!(fs_err::read_dir(root.path()).unwrap().count(), 0);
 }

@@ -85,8 +85,14 @@ impl Index {
             }
             Command::Round { index, storage } => {
                 // A damaged copy keeps an index from being opened, and this is what mends it.
-                if !matches!(IndexState::of(&index)?, IndexState::Complete(_)) {
-                    IndexInFolder::open(&index)?;
+                match IndexState::of(&index)? {
+                    IndexState::Complete(_) => {}
+                    IndexState::Partial { .. } => {
+                        // Whoever is making it is named; after that it may be whole.
+                        let _lock = FolderLock::inside(&index)?;
+                        IndexInFolder::open(&index)?;
+                    }
+                    IndexState::Absent => drop(IndexInFolder::open(&index)?),
                 }
                 round(&index, storage)?;
                 console::print(format!("`{}`: storage {}", index.display(), described(storage)))?;

@@ -8,9 +8,9 @@ use sbmoe_model::moe::Side;
 use serde_json::json;
 
 use super::maker::VectorMaker;
-use super::stream::{EncodeOptions, EncodeOutcome, plan};
+use super::stream::{EncodeOptions, EncodeOutcome, already_there, plan};
 use crate::folder_lock::FolderLock;
-use crate::index_folder::{Batch, DOCUMENTS_FILE, Index, IndexBuilder, IndexState};
+use crate::index_folder::{Batch, DOCUMENTS_FILE, Index, IndexBuilder};
 
 /// Rows that are read and written at once.
 const ROWS: usize = 4096;
@@ -53,9 +53,7 @@ pub fn reapply(
         ("precision", json!(from.manifest().details.get("precision"))),
     ];
     let plan = plan(maker, options, details);
-    if let IndexState::Complete(manifest) = IndexState::of(out)?
-        && plan.made(&manifest)
-    {
+    if let Some(manifest) = already_there(out, &plan)? {
         return Ok(EncodeOutcome::AlreadyThere(manifest));
     }
     let _lock = FolderLock::inside(out)?;

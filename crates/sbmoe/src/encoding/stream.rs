@@ -14,8 +14,8 @@ use serde_json::json;
 use super::batches::BATCH_TOKENS;
 use super::corpus::{Corpus, Survey};
 use super::maker::VectorMaker;
-use crate::folder_lock::FolderLock;
-use crate::index_folder::{Batch, DocumentRow, IndexBuilder, IndexPlan, IndexState};
+use crate::folder_lock::{FolderLock, LOCK_FILE};
+use crate::index_folder::{Batch, DocumentRow, IndexBuilder, IndexPlan, IndexState, PARTIAL_FILE};
 
 /// Batches that may wait between reading and computing.
 const WAITING: usize = 4;
@@ -61,9 +61,7 @@ pub fn encode(
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<EncodeOutcome> {
     let plan = plan(maker, options, [("corpus_sha256", json!(survey.sha256))]);
-    if let IndexState::Complete(manifest) = IndexState::of(out)?
-        && plan.made(&manifest)
-    {
+    if let Some(manifest) = already_there(out, &plan)? {
         return Ok(EncodeOutcome::AlreadyThere(manifest));
     }
     let _lock = FolderLock::inside(out)?;
@@ -92,6 +90,23 @@ pub fn encode(
         return Err(changed);
     }
     Ok(EncodeOutcome::Finished(Box::new(builder.finish()?)))
+}
+
+/// The whole index that `plan` has made, if there is one.
+pub(super) fn already_there(out: &Path, plan: &IndexPlan) -> Result<Option<Box<Manifest>>> {
+    let IndexState::Complete(manifest) = IndexState::of(out)? else { return Ok(None) };
+    if !plan.made(&manifest) {
+        return Ok(None);
+    }
+    // What a program leaves that is killed when the index is whole; nothing is touched where there is nothing to clear.
+    let progress = out.join(PARTIAL_FILE);
+    if (progress.exists() || out.join(LOCK_FILE).exists())
+        && let Ok(_lock) = FolderLock::inside(out)
+        && progress.exists()
+    {
+        fs_err::remove_file(progress)?;
+    }
+    Ok(Some(manifest))
 }
 
 /// What decides the bytes of an index.

@@ -105,7 +105,7 @@ impl WorkFolder {
         let state = state.filter(|state| state.format == FORMAT);
         state.map(Some).with_context(|| {
             format!(
-                "`{}` is of another version: give `--overwrite` to start again, or another `--work`",
+                "`{}` is of another version, or was being overwritten: give `--overwrite` to start again, or another `--work`",
                 path.display()
             )
         })
@@ -138,8 +138,10 @@ impl WorkFolder {
         Ok(write_bytes(&path, &text)?)
     }
 
-    /// Removes what was made, and last the word that it was made here.
+    /// Removes what was made, and last the word that it was made here, which says no more by what.
     fn clear(&self) -> Result<()> {
+        // What a kill leaves of it is nothing to go on with.
+        write_bytes(&self.path.join(STATE_FILE), b"{}\n")?;
         for folder in FOLDERS.map(|name| self.path.join(name)) {
             if folder.is_dir() {
                 fs_err::remove_dir_all(folder)?;

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use sbmoe_kernels::Cpu;
+use sbmoe_model::folder::remove_saved_model;
 use sbmoe_model::moe::{Side, text_key};
 use sbmoe_model::retriever::Retriever;
 use sbmoe_train::{Checkpoint, Gain, Groups, Inputs, Keep, Optimizer, Outcome, TrainConfig};
@@ -89,7 +90,7 @@ pub(super) fn save(
     save_model(run, report, score)?;
     let other = run.folder.other(config.keep);
     if report.best_step.is_none_or(|best| best == ended.steps) {
-        return remove(&other);
+        return Ok(remove_saved_model(&other)?);
     }
     let checkpoint = run.folder.checkpoint();
     let Retriever { ops, architecture, parameters, .. } = &mut run.retriever;
@@ -121,7 +122,7 @@ fn save_trained(run: &Prepared, dir: &std::path::Path, score: Option<f64>) -> Re
 fn keep_encoder(run: &Prepared, report: &mut TrainReport) -> Result<()> {
     let best = run.folder.other(Keep::Last);
     save_trained(run, &best, report.best)?;
-    remove(&run.folder.other(Keep::Best))?;
+    remove_saved_model(&run.folder.other(Keep::Best))?;
     let encoder = run.encoder_alone()?;
     encoder.save(&run.folder.model(), &report::encoder_card(run), run.documents_of(&encoder, true))?;
     (report.model, report.other) = (Some(run.folder.model()), Some(best));

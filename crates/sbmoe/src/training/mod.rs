@@ -90,7 +90,7 @@ pub struct TrainRequest {
 pub fn run(request: &TrainRequest, observe: &mut Observer<'_>) -> Result<TrainReport> {
     let start = Instant::now();
     let mut report = TrainReport::begun(request);
-    RunFolder::new(&request.out).refuse_occupied(request.resume, request.overwrite)?;
+    // What another process has begun is no run yet, and none of a stranger's: the lock is asked first.
     let _lock = FolderLock::inside(&request.out)?;
     match Prepared::new(request, observe).and_then(|prepared| work(prepared, &mut report, observe)) {
         Err(error) if !error.is::<Stopped>() => return Err(error),

@@ -63,7 +63,8 @@ pub(super) fn collection(
             if request.resume && !source.exists() { true } else { FileRecord::of(source)? == stamp.source };
         if is_same {
             tell(observe, Progress::Note(format!("pairs: the collection in `{shown}` is reused")))?;
-            return Ok((target, MadePairs::default()));
+            // Nothing to take back, but perhaps something that a killed run has left beside it.
+            return Ok((target, MadePairs { made_in: Some(folder), ..MadePairs::default() }));
         }
         if !request.overwrite {
             bail!(
@@ -117,13 +118,16 @@ impl Drop for MadePairs {
     fn drop(&mut self) {
         let Some(folder) = &self.made_in else { return };
         // The refusal is what is worth reporting; what cannot be taken back is reused or refused by name the next time.
-        let _ = remove(&aside(folder, "new"));
-        let target = folder.pairs();
-        if self.replaces {
-            let _ = remove(&target).and_then(|()| Ok(fs_err::rename(aside(folder, "former"), &target)?));
-        } else if self.is_there {
-            let _ = remove(&target);
+        let (target, new) = (folder.pairs(), aside(folder, "new"));
+        let _ = remove(&new);
+        // Moved before it is removed, so that no part of it ever has the name.
+        if self.is_there {
+            let _ = fs_err::rename(&target, &new);
         }
+        if self.replaces {
+            let _ = fs_err::rename(aside(folder, "former"), &target);
+        }
+        let _ = remove(&new);
     }
 }
 

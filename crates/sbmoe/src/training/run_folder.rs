@@ -17,7 +17,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use sbmoe_model::folder::is_saved_model;
+use sbmoe_model::folder::{is_saved_model, remove_saved_model};
 use sbmoe_train::{Checkpoint, CheckpointError, Keep, Position};
 use serde_json::Value;
 
@@ -26,6 +26,12 @@ use crate::folder_lock::LOCK_FILE;
 
 /// Files of a run that stand or fall with its model; an overwritten run takes them along.
 const DERIVED: [&str; 3] = ["run.trec", "scores.json", "per_query.tsv"];
+
+/// Written and removed to see whether the folder can be written.
+const PROBE: &str = ".probe";
+
+/// How the hidden names begin that a run makes before its `env.json`: of a collection in the making, and of the file itself.
+const HIDDEN: [&str; 3] = [".pairs.", "..pairs.", ".env.json."];
 
 /// A run's folder, which need not exist yet.
 #[derive(Debug, Clone)]
@@ -108,9 +114,6 @@ impl RunFolder {
     /// overwritten.
     pub(super) fn refuse_occupied(&self, resume: bool, overwrite: bool) -> Result<()> {
         let path = self.path.display();
-        if self.path.exists() && !self.path.is_dir() {
-            bail!("`{path}` is not a folder; choose another `--out`");
-        }
         if let Some(name) = self.foreign()? {
             bail!("`{path}` holds `{name}` and is no run of sbmoe; choose another `--out`");
         }
@@ -151,7 +154,7 @@ impl RunFolder {
             let name = entry?.file_name().to_string_lossy().into_owned();
             let is_pairs = name == "pairs" && self.pairs().join(STAMP).is_file();
             let is_hidden =
-                name == LOCK_FILE || name.starts_with(".pairs.") || name.starts_with(".env.json.");
+                [LOCK_FILE, PROBE].contains(&&*name) || HIDDEN.iter().any(|begin| name.starts_with(begin));
             if !is_pairs && !is_hidden {
                 return Ok(Some(name));
             }
@@ -177,7 +180,7 @@ impl RunFolder {
     pub(super) fn create(&self) -> Result<()> {
         let attempt = || -> io::Result<()> {
             fs_err::create_dir_all(&self.path)?;
-            let probe = self.path.join(format!(".{}.probe", std::process::id()));
+            let probe = self.path.join(PROBE);
             let written = fs_err::write(&probe, "a file-size limit or a full disk shows here");
             let removed = fs_err::remove_file(&probe);
             written.and(removed)
@@ -196,12 +199,13 @@ impl RunFolder {
                 fs_err::remove_file(file)?;
             }
         }
-        for folder in
-            [self.tensorboard(), self.other(Keep::Best), self.other(Keep::Last), self.side_checkpoint()]
-        {
+        for folder in [self.tensorboard(), self.side_checkpoint()] {
             if folder.is_dir() {
                 fs_err::remove_dir_all(folder)?;
             }
+        }
+        for keep in [Keep::Best, Keep::Last] {
+            remove_saved_model(&self.other(keep))?;
         }
         // The model stays until the new one takes its place.
         Ok(())

@@ -8,6 +8,7 @@ use sbmoe::encoding::{Corpus, EncodeOptions, VectorMaker, VectorOptions, encode}
 use sbmoe::folder_lock::FolderLock;
 use sbmoe_kernels::Cpu;
 use sbmoe_model::retriever::Retriever;
+use serde_json::json;
 
 use crate::program::{bytes, fails, sbmoe, stderr, succeeds};
 use crate::tiny_model::Place;
@@ -133,7 +134,21 @@ fn a_second_writer_is_refused_while_the_first_lives() {
     let mut round = sbmoe();
     refused(round.args(["index", "round", "--storage", "int8"]).arg(at("index")), &at("index"), &busy);
     refused(&mut train(&place, &at("run"), &["--overwrite"]), &at("run"), &busy);
+    // What the first has begun may look like anything.
+    write(at("new/config.toml"), "half");
+    refused(&mut train(&place, &at("new"), &[]), &at("new"), &busy);
+    fs_err::remove_dir_all(at("index")).unwrap();
     drop(locks);
+    let plan = json!({"model": "m", "fingerprint": "f", "gate": "none", "similarity": "dot", "normalize": false, "dim": 4,
+        "experts": false, "details": {}});
+    write(at("index/partial.json"), &json!({"plan": plan, "documents": 3}).to_string());
+    let lock = FolderLock::inside(&at("index")).unwrap();
+    refused(&mut round, &at("index"), &busy);
+    drop(lock);
+    refused(&mut round, &at("index"), &["is not whole", "3 documents"]);
+    fs_err::remove_file(at("new/config.toml")).unwrap();
+    fs_err::remove_dir(at("new")).unwrap();
+    drop(FolderLock::inside(&at("new")).unwrap());
     assert!(!at("new").exists(), "an empty folder that a lock made goes with it");
     let mut pairs = sbmoe();
     write(at("pairs.jsonl"), "{\"anchor\": \"who\", \"positive\": \"she\"}\n");
@@ -142,6 +157,53 @@ fn a_second_writer_is_refused_while_the_first_lives() {
     assert!(busy.iter().all(|word| message.contains(word)), "{message}");
     drop(lock);
     succeeds(&mut pairs);
+}
+
+#[test]
+fn what_an_encoding_leaves_that_was_killed_at_its_end_is_cleared() {
+    let place = Place::new();
+    let out = place.folder.path().join("index");
+    succeeds(&mut encode_into(&place, &out));
+    let whole = files(&out);
+    write(out.join(".lock"), "process 4000000\n");
+    write(out.join("partial.json"), "{}");
+    succeeds(&mut encode_into(&place, &out));
+    assert!(files(&out) == whole, "{:?}", files(&out).into_keys());
+}
+
+#[test]
+fn a_run_that_was_killed_at_its_beginning_is_begun_again() {
+    let place = Place::new();
+    let out = place.folder.path().join("run");
+    write(out.join(".lock"), "process 4000000\n");
+    write(out.join(".probe"), "whether the folder can be written");
+    write(out.join("..pairs.new.partial/corpus.jsonl"), "half");
+    write(place.folder.path().join("pairs.jsonl"), "{\"anchor\": \"who\", \"positive\": \"she\"}\n");
+    let mut command = sbmoe();
+    command.args([
+        "train",
+        "--freeze-encoder",
+        "--epochs",
+        "1",
+        "--experts",
+        "2",
+        "--validation",
+        "0",
+        "--model",
+    ]);
+    command
+        .arg(&place.model)
+        .arg("--pairs")
+        .arg(place.folder.path().join("pairs.jsonl"))
+        .arg("--out")
+        .arg(&out);
+    succeeds(&mut command);
+    let hidden: Vec<_> = fs_err::read_dir(&out)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with('.'))
+        .collect();
+    assert_eq!(hidden, Vec::<String>::new());
 }
 
 #[test]

@@ -1,0 +1,1 @@
+"""The parts of `break_writers.py`."""

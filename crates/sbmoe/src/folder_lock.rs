@@ -78,7 +78,7 @@ impl FolderLock {
             // The holder before may have removed the file between its opening and its locking here.
             if is_still_there(&file, &path) {
                 file.set_len(0)?;
-                writeln!(file, "process {}", std::process::id())?;
+                file.write_all(format!("process {}\n", std::process::id()).as_bytes())?;
                 return Ok(Self { path, _file: file, made });
             }
         }
@@ -99,10 +99,10 @@ impl Drop for FolderLock {
 
 /// What a lock that another process holds says of it; `None` where the lock is gone by now.
 fn holder(path: &Path) -> Option<String> {
-    // It is locked first and written then.
+    // It is locked first and written then; the line's end says that it is whole.
     for _ in 0..100 {
         match fs_err::read_to_string(path) {
-            Ok(text) if !text.trim().is_empty() => return Some(text.trim().to_owned()),
+            Ok(text) if text.ends_with('\n') => return Some(text.trim().to_owned()),
             Err(error) if error.kind() == ErrorKind::NotFound => return None,
             _ => sleep(Duration::from_millis(1)),
         }
@@ -156,7 +156,9 @@ mod tests {
                     fs_err::remove_file(&path).unwrap();
                     held.file().unlock().unwrap();
                 } else {
-                    writeln!(held, "process 5").unwrap();
+                    held.write_all(b"process").unwrap();
+                    sleep(Duration::from_millis(5));
+                    held.write_all(b" 5\n").unwrap();
                 }
                 tried.join().unwrap()
             });

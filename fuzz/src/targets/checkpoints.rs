@@ -149,8 +149,8 @@ fn archive(pickle: Vec<u8>) -> Vec<u8> {
             .and_then(|()| archive.write_all(content))
     };
     put("archive/data.pkl".to_owned(), &pickle).expect("memory can be written");
-    for key in 0..4 {
-        put(format!("archive/data/{key}"), &[0; 512]).expect("memory can be written");
+    for key in 0..24 {
+        put(format!("archive/data/{key}"), &[0; 256]).expect("memory can be written");
     }
     archive.finish().expect("memory can be written").into_inner()
 }

@@ -7,7 +7,7 @@ use flate2::{Compression, write::GzEncoder};
 use sbmoe_ir::collection::{Collection, Split, check};
 use sbmoe_ir::pairs::{Pairs, to_beir};
 use sbmoe_ir::scores::Scores;
-use sbmoe_ir::{EvaluateOptions, Measure, Qrels, Run, evaluate};
+use sbmoe_ir::{EvaluateOptions, Hit, Measure, Qrels, Ranking, Run, evaluate};
 
 use super::{files, target, texts, told};
 use crate::target::Target;
@@ -69,10 +69,16 @@ const MEASURE_WORDS: &[&[u8]] =
     &[b"nDCG", b"@", b"rel=", b"(", b")", b"P", b"map_cut.", b"_10", b"recip_rank", b"judged"];
 
 pub(super) fn targets() -> Vec<Target> {
-    let collection = |name, file, seed| Target {
-        beside: files(COLLECTION),
+    let beside = |file: &str| {
+        // A plain file would be read in place of the gzipped one.
+        let (mut others, plain) = (files(COLLECTION), file.trim_end_matches(".gz").to_owned());
+        others.retain(|(name, _)| *name != plain);
+        others
+    };
+    let collection = |name, file, seeds| Target {
+        beside: beside(file),
         dictionary: WORDS,
-        ..target(name, file, texts(&[seed]), read_collection)
+        ..target(name, file, seeds, read_collection)
     };
     let lines = |name, file, seeds: &[&str], read| Target {
         dictionary: WORDS,
@@ -86,14 +92,14 @@ pub(super) fn targets() -> Vec<Target> {
         ..target(name, file, texts(seeds), read_pairs)
     };
     vec![
-        collection("corpus", "corpus.jsonl", CORPUS),
-        collection("queries", "queries.jsonl", QUERIES),
-        collection("qrels-beir", "qrels/test.tsv", QRELS),
-        collection("negatives", "negatives.jsonl", NEGATIVES),
-        target("gzip", "corpus.jsonl.gz", [zipped(CORPUS).to_vec(), vec![twice]].concat(), read_collection),
+        collection("corpus", "corpus.jsonl", texts(&[CORPUS])),
+        collection("queries", "queries.jsonl", texts(&[QUERIES])),
+        collection("qrels-beir", "qrels/test.tsv", texts(&[QRELS])),
+        collection("negatives", "negatives.jsonl", texts(&[NEGATIVES])),
+        collection("gzip", "corpus.jsonl.gz", [zipped(CORPUS).to_vec(), vec![twice]].concat()),
         Target {
             frame: |text| gzip(&text, Compression::fast()),
-            ..lines("gzip-text", "corpus.jsonl.gz", &[CORPUS], read_collection)
+            ..collection("gzip-text", "corpus.jsonl.gz", texts(&[CORPUS]))
         },
         lines("qrels-trec", "qrels.txt", &[TREC, QRELS], read_qrels),
         lines("run", "run.txt", &[RUN], read_run),
@@ -135,7 +141,11 @@ fn read_collection(folder: &Path) -> Option<()> {
 }
 
 fn read_qrels(folder: &Path) -> Option<()> {
-    judge(&told(Qrels::read(&folder.join("qrels.txt")))?, &Run::new())
+    let mut run = Run::new();
+    let ranking =
+        Ranking::new("q1", vec![Hit::new("d1", 0.5), Hit::new("d3", 0.25)]).expect("it has no repeats");
+    run.push(ranking).expect("it is the first");
+    judge(&told(Qrels::read(&folder.join("qrels.txt")))?, &run)
 }
 
 fn read_run(folder: &Path) -> Option<()> {

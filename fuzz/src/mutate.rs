@@ -91,7 +91,7 @@ const ODDITIES: [&[u8]; 30] = [
 const OPENING: [&[u8]; 6] = [b"[", b"{\"a\":", b"{", b"(", b"\"", b"a."];
 
 /// A seed after one to sixteen changes, one of them half of the time: what is read to its end was changed little.
-pub fn mutate(random: &mut Random, seeds: &[Vec<u8>], dictionary: &[&[u8]]) -> Vec<u8> {
+pub fn mutate(random: &mut Random, seeds: &[Vec<u8>], dictionary: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = random.choose(seeds).clone();
     let most = *random.choose(&[1, 1, 1, 1, 3, 3, 3, 16]);
     for _ in 0..=random.below(most) {
@@ -101,7 +101,7 @@ pub fn mutate(random: &mut Random, seeds: &[Vec<u8>], dictionary: &[&[u8]]) -> V
     bytes
 }
 
-fn change(random: &mut Random, bytes: &mut Vec<u8>, seeds: &[Vec<u8>], dictionary: &[&[u8]]) {
+fn change(random: &mut Random, bytes: &mut Vec<u8>, seeds: &[Vec<u8>], dictionary: &[Vec<u8>]) {
     let place = random.below(bytes.len() + 1);
     match random.below(17) {
         0 if place < bytes.len() => bytes[place] ^= 1 << random.below(8),
@@ -113,10 +113,12 @@ fn change(random: &mut Random, bytes: &mut Vec<u8>, seeds: &[Vec<u8>], dictionar
         6 | 7 => number(random, bytes),
         8 => integer(random, bytes),
         9 => insert(bytes, place..place, *random.choose(&ODDITIES)),
-        10 | 11 if !dictionary.is_empty() => insert(bytes, place..place, *random.choose(dictionary)),
+        10 | 11 if !dictionary.is_empty() => {
+            insert(bytes, place..place, random.choose(dictionary).as_slice())
+        }
         12 if !dictionary.is_empty() => {
             let replaced = quoted(bytes, place).unwrap_or(place..place);
-            insert(bytes, replaced, *random.choose(dictionary));
+            insert(bytes, replaced, random.choose(dictionary).as_slice());
         }
         13 if random.once_in(8) => {
             let many = random.choose(&OPENING).repeat(1 << random.below(16));

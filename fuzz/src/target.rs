@@ -27,7 +27,7 @@ pub struct Target {
     /// Valid inputs, at least one.
     pub seeds: Vec<Vec<u8>>,
     /// What the format calls its parts.
-    pub dictionary: &'static [&'static [u8]],
+    pub dictionary: Vec<Vec<u8>>,
     /// Makes the file of an input: the identity, or what has to be right for a reader to look at the rest.
     pub frame: fn(Vec<u8>) -> Vec<u8>,
     /// Reads the folder, and uses what it read as the program does; `None` where it is refused.
@@ -63,7 +63,7 @@ impl Target {
     /// The input of this number, as the bytes of the file.
     pub fn input(&self, seed: u64, number: u64) -> Vec<u8> {
         let mut random = Random::of(seed, self.name, number);
-        (self.frame)(mutate(&mut random, &self.seeds, self.dictionary))
+        (self.frame)(mutate(&mut random, &self.seeds, &self.dictionary))
     }
 
     /// Writes the files that are not mutated.

@@ -9,7 +9,7 @@ use sbmoe_ir::pairs::{Pairs, to_beir};
 use sbmoe_ir::scores::Scores;
 use sbmoe_ir::{EvaluateOptions, Hit, Measure, Qrels, Ranking, Run, evaluate};
 
-use super::{files, target, texts, told};
+use super::{files, target, texts, told, words};
 use crate::target::Target;
 
 const CORPUS: &str = "{\"_id\": \"d1\", \"title\": \"Tides\", \"text\": \"The moon pulls\"}\n\
@@ -29,44 +29,11 @@ const COLLECTION: &[(&str, &[u8])] = &[
     ("negatives.jsonl", NEGATIVES.as_bytes()),
 ];
 
-const WORDS: &[&[u8]] = &[
-    b"\"_id\"",
-    b"\"title\"",
-    b"\"text\"",
-    b"\"metadata\"",
-    b"\"query-id\"",
-    b"\"corpus-ids\"",
-    b"\"corpus-id\"",
-    b"\"score\"",
-    b"null",
-    b"true",
-    b"[]",
-    b"{}",
-    b"\"\"",
-    b"\tq1\t",
-    b"\td1\t",
-    b" Q0 ",
-    b"query-id",
-    b"corpus-id",
-    b"inf",
-    b"NaN",
-    b"\n\n",
-];
-const PAIR_WORDS: &[&[u8]] = &[
-    b"\"anchor\"",
-    b"\"positive\"",
-    b"\"negative\"",
-    b"\"negative_2\"",
-    b"question,answer",
-    b"sentence2",
-    b"\"\"",
-    b"null",
-    b"[\"a\", \"b\"]",
-    b"\",\"",
-    b"\r\n",
-];
-const MEASURE_WORDS: &[&[u8]] =
-    &[b"nDCG", b"@", b"rel=", b"(", b")", b"P", b"map_cut.", b"_10", b"recip_rank", b"judged"];
+const WORDS: &str = "\"_id\" \"title\" \"text\" \"metadata\" \"query-id\" \"corpus-ids\" \"corpus-id\" \"score\" null \
+    true [] {} \"\" q1 d1 Q0 query-id corpus-id inf NaN";
+const PAIR_WORDS: &str = "\"anchor\" \"positive\" \"negative\" \"negative_2\" question,answer sentence2 \"\" null \
+    [\"a\",\"b\"] \",\"";
+const MEASURE_WORDS: &str = "nDCG @ rel= ( ) P map_cut. _10 recip_rank judged";
 
 pub(super) fn targets() -> Vec<Target> {
     let beside = |file: &str| {
@@ -77,18 +44,18 @@ pub(super) fn targets() -> Vec<Target> {
     };
     let collection = |name, file, seeds| Target {
         beside: beside(file),
-        dictionary: WORDS,
+        dictionary: words(WORDS),
         ..target(name, file, seeds, read_collection)
     };
     let lines = |name, file, seeds: &[&str], read| Target {
-        dictionary: WORDS,
+        dictionary: words(WORDS),
         ..target(name, file, texts(seeds), read)
     };
     let zipped =
         |text: &str| [Compression::none(), Compression::best()].map(|level| gzip(text.as_bytes(), level));
     let twice = [zipped(CORPUS).concat(), b"\0\0\0".to_vec()].concat();
     let pairs = |name, file, seeds: &[&str]| Target {
-        dictionary: PAIR_WORDS,
+        dictionary: words(PAIR_WORDS),
         ..target(name, file, texts(seeds), read_pairs)
     };
     vec![
@@ -116,7 +83,7 @@ pub(super) fn targets() -> Vec<Target> {
         ),
         pairs("pairs-csv", "pairs.csv", &["anchor,positive,negative_1\na,\"b, \"\"c\"\"\nd\",e\n"]),
         Target {
-            dictionary: MEASURE_WORDS,
+            dictionary: words(MEASURE_WORDS),
             ..target("measure", "measures", texts(&["nDCG@10", "AP(rel=2)@100", "ndcg_cut_10"]), read_measure)
         },
     ]

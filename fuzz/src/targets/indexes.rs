@@ -9,7 +9,7 @@ use sbmoe_index::{
     Array, Element, Rounded, RoundedVectors, Rounding, Search, SimdLevel, Store as _, Vectors,
 };
 
-use super::{files, one_of, target, texts, told};
+use super::{files, one_of, target, texts, told, words};
 use crate::target::{Files, Target};
 
 macro_rules! sample {
@@ -30,28 +30,8 @@ const INDEX: &[(&str, &[u8])] = sample!(
 );
 
 const HEADER: &str = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }";
-const WORDS: &[&[u8]] = &[
-    b"'descr'",
-    b"'fortran_order'",
-    b"'shape'",
-    b"True",
-    b"False",
-    b"(",
-    b"()",
-    b"(2,)",
-    b"'<u8'",
-    b"'|i1'",
-    b"'>f4'",
-    b"(0, 2)",
-    b"(2, 0)",
-    b"\x93NUMPY\x02\x00",
-    b"\"vectors.int8.npy\"",
-    b"\"files\"",
-    b"\"details\"",
-    b"\"cos\"",
-    b"\"format\"",
-    b"null",
-];
+const WORDS: &str = "'descr' 'fortran_order' 'shape' True False ( () (2,) '<u8' '|i1' '>f4' (0,2) (2,0) \
+    \"vectors.int8.npy\" \"files\" \"details\" \"cos\" \"format\" null";
 
 pub(super) fn targets() -> Vec<Target> {
     let index = [
@@ -82,7 +62,7 @@ pub(super) fn targets() -> Vec<Target> {
     let mut targets = one_of(&index, &files(INDEX), read_index);
     targets.extend(one_of(&copies, &copy, read_copy));
     targets.extend([header, whole]);
-    targets.into_iter().map(|target| Target { dictionary: WORDS, ..target }).collect()
+    targets.into_iter().map(|target| Target { dictionary: words(WORDS), ..target }).collect()
 }
 
 /// An array file of version 1 whose numbers begin at a multiple of 16, if the header is as short as it should be.

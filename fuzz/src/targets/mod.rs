@@ -32,7 +32,12 @@ fn target(
     seeds: Vec<Vec<u8>>,
     read: fn(&Path) -> Option<()>,
 ) -> Target {
-    Target { name, file, beside: Vec::new(), seeds, dictionary: &[], frame: |bytes| bytes, read }
+    Target { name, file, beside: Vec::new(), seeds, dictionary: Vec::new(), frame: |bytes| bytes, read }
+}
+
+/// A dictionary of words between blanks.
+fn words(words: impl AsRef<[u8]>) -> Vec<Vec<u8>> {
+    words.as_ref().split(|byte| *byte == b' ').map(<[u8]>::to_vec).collect()
 }
 
 /// Seeds of text.

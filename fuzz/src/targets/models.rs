@@ -8,7 +8,7 @@ use sbmoe_kernels::Cpu;
 use sbmoe_model::moe::Side;
 use sbmoe_model::retriever::Retriever;
 
-use super::{files, one_of, told};
+use super::{files, one_of, told, words};
 use crate::target::Target;
 
 macro_rules! sample {
@@ -41,75 +41,22 @@ const OLDER: &[(&str, &[u8])] = sample!(
     "special_tokens_map.json"
 );
 
-const WORDS: &[&[u8]] = &[
-    b"null",
-    b"true",
-    b"[]",
-    b"{}",
-    b"\"\"",
-    b"\"hidden_size\"",
-    b"\"num_attention_heads\"",
-    b"\"layer_norm_eps\"",
-    b"\"hidden_act\"",
-    b"\"position_embedding_type\"",
-    b"\"id2label\"",
-    b"\"type\"",
-    b"\"path\"",
-    b"\"..\"",
-    b"\"sentence_transformers.models.Normalize\"",
-    b"\"pooling_mode_cls_token\": true",
-    b"\"pooling_mode\"",
-    b"\"max_seq_length\"",
-    b"\"query_length\"",
-    b"\"do_lower_case\"",
-    b"\"prompts\"",
-    b"\"similarity_fn_name\"",
-    b"\"truncate_dim\"",
-    b"\"experts\"",
-    b"\"rank\"",
-    b"\"kind\"",
-    b"\"linear\"",
-    b"\"sides\"",
-    b"\"input_scale\"",
-    b"\"residual\"",
-    b"\"random\"",
-    b"\"all\"",
-];
-const TOKENIZER_WORDS: &[&[u8]] = &[
-    b"null",
-    b"true",
-    b"false",
-    b"[]",
-    b"{}",
-    b"\"\"",
-    b"\"WordPiece\"",
-    b"\"BPE\"",
-    b"\"Unigram\"",
-    b"\"WordLevel\"",
-    b"\"merges\":[[\"a\",\"b\"]]",
-    b"\"Sequence\"",
-    b"\"normalizers\":[]",
-    b"\"Replace\",\"pattern\":{\"Regex\":\"(a*)*b\"},\"content\":\"\"",
-    b"\"NFKC\"",
-    b"\"Precompiled\"",
-    b"\"Prepend\",\"prepend\":\"_\"",
-    b"\"TemplateProcessing\",\"single\":[],\"pair\":[],\"special_tokens\":{}",
-    b"\"ByteLevel\"",
-    b"\"Metaspace\"",
-    b"\"truncation\":{\"direction\":\"Right\",\"max_length\":1,\"strategy\":\"LongestFirst\",\"stride\":9}",
-    b"\"normalized\":true",
-    b"\"max_input_chars_per_word\"",
-    b"\"continuing_subword_prefix\"",
-    b"\"vocab\"",
-    b"\"added_tokens\"",
-    b"\"model_max_length\"",
-    b"\"added_tokens_decoder\":{\"16\":{\"content\":\"lamp\"}}",
-    b"\"tokenizer_class\"",
-    b"\"strip_accents\"",
-    b"[UNK]",
-    b"##",
-    b"\n\n",
-];
+const WORDS: &str = "null true [] {} \"\" \"hidden_size\" \"num_attention_heads\" \"layer_norm_eps\" \"hidden_act\" \
+    \"position_embedding_type\" \"id2label\" \"type\" \"path\" \"..\" \
+    \"sentence_transformers.models.Normalize\" \"pooling_mode_cls_token\":true \"pooling_mode\" \
+    \"max_seq_length\" \"query_length\" \"do_lower_case\" \"prompts\" \"similarity_fn_name\" \
+    \"truncate_dim\" \"experts\" \"rank\" \"kind\" \"linear\" \"sides\" \"input_scale\" \"residual\" \
+    \"random\" \"all\"";
+const TOKENIZER_WORDS: &str = "null true false [] {} \"\" \"WordPiece\" \"BPE\" \"Unigram\" \"WordLevel\" \
+    \"merges\":[[\"a\",\"b\"]] \"Sequence\" \"normalizers\":[] \
+    \"Replace\",\"pattern\":{\"Regex\":\"(a*)*b\"},\"content\":\"\" \"NFKC\" \"Precompiled\" \
+    \"Prepend\",\"prepend\":\"_\" \
+    \"TemplateProcessing\",\"single\":[],\"pair\":[],\"special_tokens\":{} \"ByteLevel\" \
+    \"Metaspace\" \
+    \"truncation\":{\"direction\":\"Right\",\"max_length\":1,\"strategy\":\"LongestFirst\",\"stride\":9} \
+    \"normalized\":true \"max_input_chars_per_word\" \"continuing_subword_prefix\" \"vocab\" \
+    \"added_tokens\" \"model_max_length\" \"added_tokens_decoder\":{\"16\":{\"content\":\"lamp\"}} \
+    \"tokenizer_class\" \"strip_accents\" [UNK] ## \n\n";
 
 pub(super) fn targets() -> Vec<Target> {
     let (newer, older) = (files(MODEL), files(OLDER));
@@ -125,8 +72,8 @@ pub(super) fn targets() -> Vec<Target> {
     ];
     let tokenizers = [("tokenizer", "tokenizer.json"), ("tokenizer-config", "tokenizer_config.json")];
     let lists = [("vocabulary", "vocab.txt"), ("vocabulary-config", "tokenizer_config.json")];
-    let with = |targets: Vec<Target>, dictionary| {
-        targets.into_iter().map(move |target| Target { dictionary, ..target })
+    let with = |targets: Vec<Target>, known: &'static str| {
+        targets.into_iter().map(move |target| Target { dictionary: words(known), ..target })
     };
     with(one_of(&configs, &newer, read), WORDS)
         .chain(with(one_of(&tokenizers, &newer, read), TOKENIZER_WORDS))

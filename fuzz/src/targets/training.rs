@@ -10,7 +10,7 @@ use sbmoe_model::moe::BlockConfig;
 use sbmoe_model::parameters::Tensors;
 use sbmoe_train::{Checkpoint, Groups, Optimizer, Position, TrainConfig};
 
-use super::{target, texts, told};
+use super::{target, texts, told, words};
 use crate::target::Target;
 
 const FILE: &str = "state.safetensors";
@@ -18,40 +18,12 @@ const IDENTITY: &str = "run";
 
 const CONFIG: &str = "experts = 4\nlr = 1e-3\nblock = \"experts\"\nfreeze_encoder = true\nseed = 42\n\
     schedule = \"linear\"\nvalidation = 0.1\nmodel = \"name\"\n";
-const WORDS: &[&[u8]] = &[
-    b"true",
-    b"false",
-    b"inf",
-    b"nan",
-    b"-inf",
-    b"[]",
-    b"[a]\n",
-    b"{}",
-    b"\"\"",
-    b"'''",
-    b"\"\"\"",
-    b"= ",
-    b".",
-    b"1979-05-27T07:32:00Z",
-    b"0x",
-    b"1_0",
-    b"rank = 2\n",
-    b"epochs = 3\n",
-    b"warmup_steps = 9\n",
-    b"folds = 2\n",
-    b"block = \"linear\"\n",
-    b"expert_width = 7\n",
-    b"temperature = 0\n",
-    b"gate_noise = 1\n",
-    b"batch_size = 1\n",
-    b"\"first/",
-    b"\"shape\":[1]",
-    b"\\\"best\\\":null",
-    b"\\\"best_gain\\\":",
-];
+const WORDS: &str = "true false inf nan -inf [] [a]\n {} \"\" ''' \"\"\" = . 1979-05-27T07:32:00Z 0x 1_0 rank=2\n \
+    epochs=3\n warmup_steps=9\n folds=2\n block=\"linear\"\n expert_width=7\n temperature=0\n \
+    gate_noise=1\n batch_size=1\n \"first/ \"shape\":[1] \\\"best\\\":null \\\"best_gain\\\":";
 
 pub(super) fn targets() -> Vec<Target> {
-    let of = |name, file, seeds, read| Target { dictionary: WORDS, ..target(name, file, seeds, read) };
+    let of = |name, file, seeds, read| Target { dictionary: words(WORDS), ..target(name, file, seeds, read) };
     vec![
         of("train-state", FILE, vec![state()], read_state),
         of("train-config", "config.toml", texts(&[CONFIG]), read_config),

@@ -112,7 +112,7 @@ fn change(random: &mut Random, bytes: &mut Vec<u8>, seeds: &[Vec<u8>], dictionar
         5 => splice(random, bytes, seeds),
         6 | 7 => number(random, bytes),
         8 => integer(random, bytes),
-        9 => insert(bytes, place..place, *random.choose(&ODDITIES)),
+        9 => insert(bytes, place..place, ODDITIES[random.below(ODDITIES.len())]),
         10 | 11 if !dictionary.is_empty() => {
             insert(bytes, place..place, random.choose(dictionary).as_slice())
         }

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use sbmoe_kernels::Ops;
 use sbmoe_model::architecture::Architecture;
-use sbmoe_model::checkpoint::{self, stream_safetensors};
-use sbmoe_model::parameters::{ParameterId, Tensors};
+use sbmoe_model::checkpoint::{self, Values, stream_safetensors};
+use sbmoe_model::parameters::{Parameter, ParameterId, Tensors};
 use serde::{Deserialize, Serialize};
 
 use crate::{Gain, Groups, Optimizer};
@@ -218,9 +218,11 @@ impl Checkpoint {
         self.clear_partial()?;
         let file = checkpoint::Checkpoint::open_file(&self.state())?;
         for id in trained(architecture, groups) {
-            let name = &architecture.layout.get(id).name;
-            let read =
-                |kind: &str| file.get(&format!("{kind}/{name}")).map(|tensor| ops.upload(&tensor.values));
+            let parameter = architecture.layout.get(id);
+            let read = |kind: &str| {
+                let name = format!("{kind}/{}", parameter.name);
+                values(&file, &self.state(), &name, &parameter.shape).map(|values| ops.upload(&values))
+            };
             *parameters.get_mut(id) = read("parameter")?;
             *optimizer.first.get_mut(id) = read("first")?;
             *optimizer.second.get_mut(id) = read("second")?;
@@ -241,7 +243,8 @@ impl Checkpoint {
     ) -> Result<(), CheckpointError> {
         let file = checkpoint::Checkpoint::open_file(&self.best())?;
         for id in trained(architecture, groups) {
-            *parameters.get_mut(id) = ops.upload(&file.get(&architecture.layout.get(id).name)?.values);
+            let Parameter { name, shape } = architecture.layout.get(id);
+            *parameters.get_mut(id) = ops.upload(&values(&file, &self.best(), name, shape)?);
         }
         Ok(())
     }
@@ -261,6 +264,21 @@ impl Checkpoint {
             .collect();
         Ok(stream_safetensors(path, &heads, metadata, |tensor| Cow::Owned(ops.download(tensors[tensor].2)))?)
     }
+}
+
+/// The numbers of a tensor that must have this shape: what is trained on looks at no length again.
+fn values(
+    file: &checkpoint::Checkpoint,
+    path: &Path,
+    name: &str,
+    shape: &[usize],
+) -> Result<Values, CheckpointError> {
+    let tensor = file.get(name)?;
+    if tensor.shape != shape {
+        let reason = format!("`{name}` has the shape {:?} where {shape:?} is expected", tensor.shape);
+        return Err(CheckpointError::NotAState { path: path.to_owned(), reason });
+    }
+    Ok(tensor.values)
 }
 
 fn trained(architecture: &Architecture, groups: &Groups) -> Vec<ParameterId> {

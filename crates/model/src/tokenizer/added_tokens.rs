@@ -10,6 +10,10 @@ use tokenizers::{AddedToken, Tokenizer as Pipeline};
 use super::TokenizerError;
 use super::settings::{Settings, invalid, read_if_there};
 
+/// The bytes of the longest added token. The library builds a machine that looks for all of them at once, which takes
+/// the square of a token's length: seconds for some ten thousand bytes.
+const MOST_BYTES: usize = 1024;
+
 /// The special tokens, in that file or in `special_tokens_map.json`.
 #[derive(Default, Deserialize)]
 pub(super) struct Special {
@@ -59,6 +63,7 @@ pub(super) struct Token {
 /// A file that cannot be read, or a token whose number is not the one that it gets.
 pub(super) fn add(settings: Settings, dir: &Path, pipeline: &mut Pipeline) -> Result<(), TokenizerError> {
     let mut special = settings.special.into_tokens();
+    refuse_long(&dir.join("tokenizer_config.json"), special.iter().map(|token| &*token.content))?;
     let (path, numbered) = if let Some(tokens) = settings.added_tokens_decoder {
         let tokens = tokens.into_iter().map(|(number, token)| (number, token.into())).collect();
         (dir.join("tokenizer_config.json"), tokens)
@@ -74,9 +79,11 @@ pub(super) fn add(settings: Settings, dir: &Path, pipeline: &mut Pipeline) -> Re
         let path = dir.join("added_tokens.json");
         let tokens = added_tokens(&path, &special)?;
         special.extend(additional.into_tokens());
+        refuse_long(&dir.join("special_tokens_map.json"), special.iter().map(|token| &*token.content))?;
         (path, tokens)
     };
     let mut numbered: Vec<(u32, AddedToken)> = numbered;
+    refuse_long(&path, numbered.iter().map(|(_, token)| &*token.content))?;
     numbered.sort_by_key(|(number, _)| *number);
     let known = pipeline.get_added_tokens_decoder();
     let mut known: HashSet<&str> = known.values().map(|token| token.content.as_str()).collect();
@@ -97,6 +104,22 @@ pub(super) fn add(settings: Settings, dir: &Path, pipeline: &mut Pipeline) -> Re
         }
     }
     Ok(())
+}
+
+/// Refuses added tokens that are too long to be looked for.
+///
+/// # Errors
+/// The first such token, by its length and its beginning.
+pub(super) fn refuse_long<'a>(
+    path: &Path,
+    contents: impl IntoIterator<Item = &'a str>,
+) -> Result<(), TokenizerError> {
+    let Some(long) = contents.into_iter().find(|content| content.len() > MOST_BYTES) else { return Ok(()) };
+    let (start, length): (String, _) = (long.chars().take(20).collect(), long.len());
+    let reason = format!(
+        "the added token that begins with `{start}` has {length} bytes; there may be at most {MOST_BYTES}"
+    );
+    Err(invalid(path, reason))
 }
 
 impl Special {

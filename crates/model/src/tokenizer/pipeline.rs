@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::de::IgnoredAny;
+use serde::Deserialize;
+use serde_json::Value;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::{
@@ -40,11 +41,20 @@ pub(super) fn open(dir: &Path) -> Result<(PathBuf, Pipeline), TokenizerError> {
     Ok((path, pipeline))
 }
 
+/// What is looked at before the library reads a file.
+#[derive(Deserialize)]
+struct Added {
+    #[serde(default)]
+    added_tokens: Value,
+}
+
 fn from_file(path: &Path, settings: &Settings) -> Result<Pipeline, TokenizerError> {
     let invalid = |reason: String| TokenizerError::Invalid { path: path.to_owned(), reason };
     let bytes = fs_err::read(path)?;
     // The library panics where a part of the file is no JSON.
-    serde_json::from_slice::<IgnoredAny>(&bytes).map_err(|error| invalid(error.to_string()))?;
+    let added = serde_json::from_slice::<Added>(&bytes).map_err(|error| invalid(error.to_string()))?;
+    let added = added.added_tokens.as_array().into_iter().flatten();
+    added_tokens::refuse_long(path, added.filter_map(|token| token.get("content")?.as_str()))?;
     let mut pipeline = guarded(|| Pipeline::from_bytes(&bytes)).map_err(invalid)?;
     let direction = pipeline.get_truncation().map(|truncation| truncation.direction);
     if matches!(direction, Some(TruncationDirection::Left)) && !settings.says_side() {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sbmoe_model::tokenizer::{Tokenizer, TokenizerError};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::samples::{put, sample};
 
@@ -100,6 +100,28 @@ fn an_added_token_may_hold_a_space() {
         let cut = open(max_length).encode(&text).unwrap();
         assert_eq!(cut[..max_length - 1], whole[..max_length - 1], "{max_length}");
     }
+}
+
+#[test]
+fn an_added_token_of_thousands_of_bytes_is_refused_in_every_file() {
+    let token = "a.".repeat(1000);
+    let message = "the added token that begins with `a.a.a.a.a.a.a.a.a.a.` has 2000 bytes";
+    let folder = tempfile::tempdir().unwrap();
+    let refuse_beside = |name: &str, content: Value| {
+        let path = folder.path().join(name);
+        fs_err::write(&path, content.to_string()).unwrap();
+        refuse(folder.path(), 16, message);
+        fs_err::remove_file(&path).unwrap();
+    };
+    refuse_beside("tokenizer.json", file_with(&token).0);
+    fs_err::copy(sample("tokenizer/uncased/vocab.txt"), folder.path().join("vocab.txt")).unwrap();
+    refuse_beside("special_tokens_map.json", json!({"additional_special_tokens": [token.clone()]}));
+    refuse_beside("tokenizer_config.json", json!({"extra_special_tokens": [token.clone()]}));
+    refuse_beside(
+        "tokenizer_config.json",
+        json!({"added_tokens_decoder": {"9": {"content": token.clone()}}}),
+    );
+    refuse_beside("added_tokens.json", json!({token.clone(): 9}));
 }
 
 #[test]

@@ -30,6 +30,11 @@ fn sample() -> PathBuf {
 }
 
 fn architecture() -> Architecture {
+    architecture_of(4)
+}
+
+/// The sample's architecture, or one whose experts have another width.
+fn architecture_of(expert_width: usize) -> Architecture {
     let bert: BertConfig = serde_json::from_value(json!({
         "vocab_size": 12, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
         "intermediate_size": 6, "max_position_embeddings": 8,
@@ -38,7 +43,7 @@ fn architecture() -> Architecture {
     let block = BlockConfig {
         hidden: 8,
         experts: 2,
-        expert_width: 4,
+        expert_width,
         gate: Gate::All,
         train_gate: TrainGate::Soft,
         combine: Combine::NormalizeMixture,
@@ -173,4 +178,20 @@ fn a_run_goes_on_from_a_checkpoint_of_version_1() {
     );
     let first = &architecture.layout.parameters()[0].name;
     assert!(parameters[0] != stored("best.safetensors", first));
+}
+
+#[test]
+fn a_state_of_other_shapes_is_refused_with_its_file_and_tensor() {
+    let (ops, architecture) = (Cpu::new(1), architecture_of(5));
+    let groups = Groups::new(&architecture, &config());
+    let of = (&architecture, &groups);
+    let mut parameters = small::parameters(&ops, &architecture);
+    let mut optimizer = Optimizer::new(&ops, &architecture, &groups);
+    let checkpoint = Checkpoint::in_folder(&sample());
+    let state = checkpoint.load(&ops, of, IDENTITY, &mut parameters, &mut optimizer).map(drop);
+    let best = checkpoint.load_best(&ops, of, &mut parameters);
+    for (read, file) in [(state, "state.safetensors"), (best, "best.safetensors")] {
+        let message = read.expect_err("its experts have 4 units").to_string();
+        assert!(message.contains(file) && message.contains("[5") && message.contains("[4"), "{message}");
+    }
 }

@@ -60,8 +60,8 @@ fn json_that_is_broken_is_refused_by_file_and_line() {
 
 #[test]
 fn any_k_gives_what_there_is() {
-    let lines: String =
-        (0..3).map(|number| format!("{{\"_id\": \"d{number}\", \"text\": \"frogs\"}}\n")).collect();
+    let line = |id: &str| format!("{{\"_id\": \"{id}\", \"text\": \"frogs\"}}\n");
+    let lines = ["a", "b", "c"].map(line).concat();
     let folder = Folder::with(&[("corpus.jsonl", &lines)]);
     succeeds(&mut encode(&folder, "corpus.jsonl", "index"));
     for k in ["4", "4294967296", "18446744073709551615"] {
